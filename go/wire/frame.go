@@ -1,0 +1,124 @@
+package wire
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+const (
+	// DefaultMaxFrame is the largest body of a frame, in bytes, unless configured.
+	DefaultMaxFrame = 16 << 20
+	// MaxMaxFrame is the largest limit that may be configured.
+	MaxMaxFrame = 64 << 20
+
+	headerSize = 4
+	// readBuffer holds a burst of small frames, which are then parsed in place.
+	readBuffer = 64 << 10
+	// growStep bounds what a frame that was announced but not sent can reserve.
+	growStep = 256 << 10
+)
+
+// Reader splits a byte stream into frames. It is not safe for concurrent use.
+type Reader struct {
+	r     *bufio.Reader
+	limit uint32
+	skip  int    // bytes of the last body that are still in r's buffer
+	large []byte // a body that did not fit r's buffer
+}
+
+// NewReader returns a Reader of frames whose bodies are at most limit bytes;
+// zero means DefaultMaxFrame, and more than MaxMaxFrame is cut to it.
+func NewReader(r io.Reader, limit int) *Reader {
+	return NewReaderSize(r, limit, readBuffer)
+}
+
+// NewReaderSize is NewReader with a read buffer of at least size bytes.
+func NewReaderSize(r io.Reader, limit, size int) *Reader {
+	if limit <= 0 {
+		limit = DefaultMaxFrame
+	}
+	return &Reader{r: bufio.NewReaderSize(r, size), limit: uint32(min(limit, MaxMaxFrame))}
+}
+
+// Next returns the body of the next frame. It is valid until the following call.
+// At the end of the stream the error is io.EOF between frames and a
+// *ProtocolError inside one; a length of zero or above the limit is a
+// *ProtocolError too, found before memory for the body is reserved. Other errors
+// are the stream's own.
+func (r *Reader) Next() ([]byte, error) {
+	if r.skip > 0 {
+		if _, err := r.r.Discard(r.skip); err != nil {
+			return nil, err
+		}
+		r.skip = 0
+	}
+	r.large = nil
+	header, err := r.r.Peek(headerSize)
+	if err != nil {
+		if errors.Is(err, io.EOF) && len(header) > 0 {
+			return nil, protocolError(ClassEOF, "the stream ended inside a frame's length")
+		}
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(header)
+	if n == 0 {
+		return nil, protocolError(ClassLength, "the frame's length is 0")
+	}
+	if n > r.limit {
+		return nil, protocolError(ClassLength, fmt.Sprintf("the frame's length %d is over the limit of %d bytes", n, r.limit))
+	}
+	size := int(n)
+	if headerSize+size <= r.r.Size() {
+		frame, err := r.r.Peek(headerSize + size)
+		if err != nil {
+			return nil, truncated(err)
+		}
+		r.skip = headerSize + size
+		return frame[headerSize:], nil
+	}
+	if _, err := r.r.Discard(headerSize); err != nil {
+		return nil, err
+	}
+	// Grow as the bytes arrive: an announced length alone reserves one step.
+	body := make([]byte, min(size, growStep))
+	have := 0
+	for {
+		k, err := io.ReadFull(r.r, body[have:])
+		have += k
+		if err != nil {
+			return nil, truncated(err)
+		}
+		if have == size {
+			r.large = body
+			return body, nil
+		}
+		grown := make([]byte, min(size, 2*len(body)))
+		copy(grown, body)
+		body = grown
+	}
+}
+
+// Owned reports whether the body that Next returned last is the caller's to
+// keep, which spares a copy of large ones.
+func (r *Reader) Owned() bool { return r.large != nil }
+
+// Buffered returns how many bytes wait behind the body that Next returned last:
+// 0 means that reading on will block or read from the stream.
+func (r *Reader) Buffered() int { return r.r.Buffered() - r.skip }
+
+func truncated(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return protocolError(ClassEOF, "the stream ended inside a frame")
+	}
+	return err
+}
+
+// FinishFrame writes the length of a frame whose header begins at from and whose
+// body is the rest of dst.
+func FinishFrame(dst []byte, from int) []byte {
+	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-headerSize))
+	return dst
+}

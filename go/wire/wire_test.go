@@ -1,0 +1,258 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+type vectors struct {
+	Valid []struct {
+		ID, Hex  string
+		JSON     string
+		Envelope struct {
+			Type, ID string
+			Payload  any
+		}
+		EncodeExact bool `json:"encode_exact"`
+	}
+	Malformed []struct{ ID, Hex, Error string }
+}
+
+func loadVectors(tb testing.TB) vectors {
+	tb.Helper()
+	data, err := os.ReadFile("testdata/frames.json")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var v vectors
+	if err := json.Unmarshal(data, &v); err != nil {
+		tb.Fatal(err)
+	}
+	if len(v.Valid) != 6 || len(v.Malformed) != 10 {
+		tb.Fatalf("%d valid and %d malformed vectors, want 6 and 10", len(v.Valid), len(v.Malformed))
+	}
+	return v
+}
+
+// readAll reads frames until the stream ends; a clean end is a nil error.
+func readAll(r io.Reader, size int) ([]Envelope, error) {
+	frames := NewReaderSize(r, DefaultMaxFrame, size)
+	var all []Envelope
+	for {
+		body, err := frames.Next()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return all, err
+		}
+		env, err := ParseEnvelope(body)
+		if err != nil {
+			return all, err
+		}
+		env.Payload = bytes.Clone(env.Payload)
+		all = append(all, env)
+	}
+}
+
+func TestVectors(t *testing.T) {
+	v := loadVectors(t)
+	for _, c := range v.Valid {
+		raw, _ := hex.DecodeString(c.Hex)
+		for _, size := range []int{16, 4096} {
+			for name, r := range map[string]io.Reader{"whole": bytes.NewReader(raw), "bytewise": iotest.OneByteReader(bytes.NewReader(raw))} {
+				got, err := readAll(r, size)
+				if err != nil || len(got) != 1 {
+					t.Fatalf("%s (%s): %d frames, error %v", c.ID, name, len(got), err)
+				}
+				var payload any
+				if err := json.Unmarshal(got[0].Payload, &payload); err != nil {
+					t.Fatal(err)
+				}
+				if got[0].Type != c.Envelope.Type || got[0].ID != c.Envelope.ID || !reflect.DeepEqual(payload, c.Envelope.Payload) {
+					t.Errorf("%s (%s): got %+v, want %+v", c.ID, name, got[0], c.Envelope)
+				}
+				if again := AppendEnvelope(nil, got[0].Type, got[0].ID, got[0].Payload); c.EncodeExact && !bytes.Equal(again, raw) {
+					t.Errorf("%s: encoded to %x, want %x", c.ID, again, raw)
+				}
+			}
+		}
+	}
+	for _, c := range v.Malformed {
+		raw, _ := hex.DecodeString(c.Hex)
+		for _, size := range []int{16, 4096} {
+			_, err := readAll(bytes.NewReader(raw), size)
+			var bad *ProtocolError
+			if !errors.As(err, &bad) || string(bad.Class) != c.Error {
+				t.Errorf("%s: error %v, want class %s", c.ID, err, c.Error)
+			}
+		}
+	}
+}
+
+func TestEnvelopeShape(t *testing.T) {
+	long := strings.Repeat("x", MaxID)
+	for _, c := range []struct{ body, want string }{
+		{`{"type":"a","id":"1","payload":null,"more":[1,{"type":2}]}`, ""},
+		{`{"type":"a","id":"` + long + `","payload":0}`, ""},
+		{`{"type":"a","id":"` + long + `y","payload":0}`, "longer than 128"},
+		{`{"type":"a","id":"1"}`, `"payload" is missing`},
+		{`{"type":"a","payload":1}`, `"id" is missing`},
+		{`{"type":1,"id":"1","payload":1}`, `"type" is not a string`},
+		{`{"type":"a","id":null,"payload":1}`, `"id" is not a string`},
+		{`{"type":"a","id":"1","payload":1,"payload":2}`, `"payload" occurs twice`},
+		{`{"type":"a","id":"1","payload":1,"\u0069d":"2"}`, `"id" occurs twice`},
+		{`{"type":"a","id":"1","payload":01}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":1.}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":"` + "\n" + `"}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":"\x"}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":[1,]}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":{"a":1,}}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":[}}`, "not JSON"},
+		{`{"type":"a","id":"1","payload":1}x`, "bytes after"},
+		{`"text"`, "not a JSON object"}, {``, "not JSON"}, {`{`, "not JSON"}, {`{}`, `"type" is missing`},
+	} {
+		_, err := ParseEnvelope([]byte(c.body))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%.60s: error %v, want %q", c.body, err, c.want)
+		}
+	}
+}
+
+func TestNumbersPassUnchanged(t *testing.T) {
+	const payload = `{"a":1e400,"b":18446744073709551615,"c":-0.0,"d":[ 1 ]}`
+	env, err := ParseEnvelope(AppendEnvelope(nil, Responded, "1", []byte(payload))[4:])
+	if err != nil || string(env.Payload) != payload {
+		t.Fatalf("got %q, %v", env.Payload, err)
+	}
+}
+
+func TestDepth(t *testing.T) {
+	nested := func(n int) string { return strings.Repeat(`{"a":[`, n/2) + strings.Repeat(`]}`, n/2) }
+	frame := func(payload string) []byte { return []byte(`{"type":"a","id":"1","payload":` + payload + `}`) }
+	if _, err := ParseEnvelope(frame(nested(maxDepth))); err != nil {
+		t.Errorf("%d levels: %v", maxDepth, err)
+	}
+	if _, err := ParseEnvelope(frame(nested(maxDepth + 2))); err == nil {
+		t.Errorf("%d levels were accepted", maxDepth+2)
+	}
+}
+
+// A stranger who announces much and sends little must not make the node reserve it.
+func TestAnnouncedLengthCostsNoMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		header string
+		most   uint64
+	}{"4 GiB": {"\xff\xff\xff\xff", 128 << 10}, "16 MiB": {"\x01\x00\x00\x00", 512 << 10}} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := NewReader(strings.NewReader(c.header+"{"), 0).Next()
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if got := after.TotalAlloc - before.TotalAlloc; got > c.most {
+			t.Errorf("%s: reserved %d bytes", name, got)
+		}
+	}
+}
+
+func TestLargeFrame(t *testing.T) {
+	payload := []byte(`"` + strings.Repeat("é", 3<<20) + `"`)
+	stream := AppendEnvelope(nil, Responded, "1", payload)
+	stream = AppendEnvelope(stream, Completed, "2", []byte("{}"))
+	got, err := readAll(iotest.HalfReader(bytes.NewReader(stream)), 4096)
+	if err != nil || len(got) != 2 || !bytes.Equal(got[0].Payload, payload) || got[1].ID != "2" {
+		t.Fatalf("%d frames, %v", len(got), err)
+	}
+}
+
+func TestAppendText(t *testing.T) {
+	for _, s := range []string{"", "plain", "q\"b\\n\n\r\t\x00\x1f", "é中🔑", "bad\xffutf8"} {
+		var back string
+		if err := json.Unmarshal(AppendText(nil, s), &back); err != nil || back != strings.ToValidUTF8(s, "\ufffd") {
+			t.Errorf("%q came back as %q, %v", s, back, err)
+		}
+	}
+}
+
+// The scanner accepts exactly what encoding/json accepts, but for bad UTF-8.
+func FuzzParseEnvelope(f *testing.F) {
+	for _, s := range []string{`{"type":"a","id":"1","payload":{}}`, `[1,2.5e-3,"\u00e9",{"a":[]}]`, `{"payload" : null }`, `{"type":"a","type":"b"}`} {
+		f.Add([]byte(s))
+	}
+	v := loadVectors(f)
+	for _, c := range v.Malformed {
+		raw, _ := hex.DecodeString(c.Hex)
+		f.Add(raw[min(4, len(raw)):])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := scanner{data: body}
+		whole := s.value()
+		s.skipSpace()
+		if whole = whole && s.pos == len(body); whole != json.Valid(body) {
+			t.Fatalf("scanner says %v, encoding/json %v", whole, !whole)
+		}
+		env, err := ParseEnvelope(body)
+		if err != nil {
+			var bad *ProtocolError
+			if !errors.As(err, &bad) {
+				t.Fatalf("error of type %T", err)
+			}
+			return
+		}
+		again, err := ParseEnvelope(AppendEnvelope(nil, env.Type, env.ID, env.Payload)[4:])
+		if err != nil || !reflect.DeepEqual(env, again) {
+			t.Fatalf("%+v came back as %+v, %v", env, again, err)
+		}
+		if !Members(body, func(_, value []byte) {
+			if !json.Valid(value) {
+				t.Fatalf("member value %q", value)
+			}
+		}) {
+			t.Fatal("Members refused an envelope")
+		}
+	})
+}
+
+func FuzzReader(f *testing.F) {
+	v := loadVectors(f)
+	for _, c := range v.Valid {
+		raw, _ := hex.DecodeString(c.Hex)
+		f.Add(raw)
+	}
+	for _, c := range v.Malformed {
+		raw, _ := hex.DecodeString(c.Hex)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		small, errSmall := readAll(bytes.NewReader(stream), 16)
+		large, errLarge := readAll(iotest.OneByteReader(bytes.NewReader(stream)), 4096)
+		if !reflect.DeepEqual(small, large) || (errSmall == nil) != (errLarge == nil) {
+			t.Fatalf("the size of the buffer changed the result: %v, %v", errSmall, errLarge)
+		}
+	})
+}
+
+func BenchmarkParseEnvelope100B(b *testing.B) { benchmarkParse(b, 100) }
+func BenchmarkParseEnvelope1MB(b *testing.B)  { benchmarkParse(b, 1_000_000) }
+
+func benchmarkParse(b *testing.B, size int) {
+	body := AppendEnvelope(nil, Responded, "17", []byte(`{"output":{"seq":1,"kind":"bench","data":"`+strings.Repeat("abcdefghij", size/10)+`"}}`))[4:]
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := ParseEnvelope(body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
