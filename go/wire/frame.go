@@ -122,3 +122,17 @@ func FinishFrame(dst []byte, from int) []byte {
 	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-headerSize))
 	return dst
 }
+
+// Ready reports whether the whole next frame is in the buffer, so that Next will
+// neither block nor read from the stream.
+func (r *Reader) Ready() bool {
+	n := r.Buffered()
+	if n < headerSize {
+		return false
+	}
+	head, err := r.r.Peek(r.skip + headerSize)
+	if err != nil {
+		return false
+	}
+	return uint64(n) >= headerSize+uint64(binary.BigEndian.Uint32(head[r.skip:]))
+}

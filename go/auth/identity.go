@@ -1,0 +1,62 @@
+package auth
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// Identity is who is calling. A nil *Identity is an anonymous caller.
+type Identity struct {
+	// ID is the fingerprint of a key, or the name that another kind of credential
+	// gives; equal ids are the same person.
+	ID string `json:"id"`
+	// Scopes are compared exactly; a granted "fs:*" covers "fs:read".
+	Scopes []string `json:"scopes"`
+	// Resources lists, by type, the ids of the resources that the identity may name.
+	Resources map[string][]string `json:"resources,omitempty"`
+}
+
+// HasScope reports whether a granted scope covers the required one.
+func (i *Identity) HasScope(required string) bool {
+	if i == nil {
+		return false
+	}
+	for _, granted := range i.Scopes {
+		if granted == required {
+			return true
+		}
+		if prefix, ok := strings.CutSuffix(granted, "*"); ok && strings.HasSuffix(prefix, ":") && strings.HasPrefix(required, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasResource reports whether the identity may name the resource id of a type.
+func (i *Identity) HasResource(kind, id string) bool {
+	return i != nil && slices.Contains(i.Resources[kind], id)
+}
+
+// ErrUnauthenticated is wrapped by every error of an IdentityProvider that means
+// the credential was looked at and refused.
+var ErrUnauthenticated = errors.New("unauthenticated")
+
+// RejectError says in one word, for the log and never for the peer, why a
+// credential was refused.
+type RejectError struct{ Reason string }
+
+// Error returns the reason.
+func (e *RejectError) Error() string { return "credential refused: " + e.Reason }
+
+// Unwrap returns ErrUnauthenticated.
+func (e *RejectError) Unwrap() error { return ErrUnauthenticated }
+
+// IdentityProvider turns a credential into an identity. Both methods are safe for
+// concurrent use, and refuse with an error that wraps ErrUnauthenticated.
+type IdentityProvider interface {
+	IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*Identity, error)
+	IdentityFromToken(ctx context.Context, token string) (*Identity, error)
+}

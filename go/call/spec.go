@@ -1,0 +1,106 @@
+package call
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The types of operations.
+const (
+	Query        = "query"        // reads; may be retried
+	Mutation     = "mutation"     // changes something
+	Subscription = "subscription" // answers with any number of events
+)
+
+// The visibilities of operations.
+const (
+	External = "external" // may be called from outside
+	Hidden   = "internal" // may only be composed; from outside it does not exist
+)
+
+// OperationSpec describes an operation. It is data: it can be listed, forwarded
+// and stored without the handler.
+type OperationSpec struct {
+	Name          string                     `json:"name"` // "/ns/op"
+	Type          string                     `json:"type"` // Query, Mutation or Subscription; "" means Query
+	Description   string                     `json:"description,omitempty"`
+	Version       string                     `json:"version,omitempty"`
+	InputSchema   json.RawMessage            `json:"inputSchema,omitempty"`  // JSON Schema 2020-12; absent: any input
+	OutputSchema  json.RawMessage            `json:"outputSchema,omitempty"` // JSON Schema 2020-12; absent: any output
+	ErrorSchemas  map[string]json.RawMessage `json:"errorSchemas,omitempty"` // code -> schema of its details
+	AccessControl AccessControl              `json:"accessControl"`
+	Visibility    string                     `json:"visibility,omitempty"` // External or Hidden; "" means External
+	Tags          []string                   `json:"tags,omitempty"`
+}
+
+// AccessControl says who may call an operation. The zero value lets everyone.
+type AccessControl struct {
+	RequiredScopes    []string `json:"requiredScopes,omitempty"`    // all of them
+	RequiredScopesAny []string `json:"requiredScopesAny,omitempty"` // one of them
+	ResourceType      string   `json:"resourceType,omitempty"`
+	ResourceAction    string   `json:"resourceAction,omitempty"`
+	// ResourceIDPath is a JSON pointer (RFC 6901) to the input's member that holds
+	// the resource's id; required with ResourceType.
+	ResourceIDPath string `json:"resourceIdPath,omitempty"`
+}
+
+var (
+	namePattern = regexp.MustCompile(`^/[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+$`)
+	codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+)
+
+// maxName bounds an operation's name, in bytes.
+const maxName = 256
+
+// CheckName reports why name is not an operation's name, or nil.
+func CheckName(name string) error {
+	if len(name) > maxName || !namePattern.MatchString(name) {
+		return fmt.Errorf("operation name %.80q: want /namespace/operation, each part of letters, digits, '_', '.' and '-'", name)
+	}
+	return nil
+}
+
+// Namespace returns the first segment of the operation's name.
+func (s *OperationSpec) Namespace() string {
+	ns, _, _ := strings.Cut(strings.TrimPrefix(s.Name, "/"), "/")
+	return ns
+}
+
+// normalize fills in defaults and reports the first thing that is wrong.
+func (s *OperationSpec) normalize() error {
+	if err := CheckName(s.Name); err != nil {
+		return err
+	}
+	if s.Type == "" {
+		s.Type = Query
+	}
+	if s.Type != Query && s.Type != Mutation && s.Type != Subscription {
+		return fmt.Errorf("operation %s: type %q: want query, mutation or subscription", s.Name, s.Type)
+	}
+	if s.Visibility == "" {
+		s.Visibility = External
+	}
+	if s.Visibility != External && s.Visibility != Hidden {
+		return fmt.Errorf("operation %s: visibility %q: want external or internal", s.Name, s.Visibility)
+	}
+	for code := range s.ErrorSchemas {
+		if !codePattern.MatchString(code) {
+			return fmt.Errorf("operation %s: error code %q: want upper case letters, digits and '_'", s.Name, code)
+		}
+	}
+	access := &s.AccessControl
+	for _, scope := range append(append([]string(nil), access.RequiredScopes...), access.RequiredScopesAny...) {
+		if scope == "" {
+			return fmt.Errorf("operation %s: accessControl names an empty scope", s.Name)
+		}
+	}
+	if (access.ResourceType == "") != (access.ResourceIDPath == "") {
+		return fmt.Errorf("operation %s: accessControl needs resourceType and resourceIdPath together", s.Name)
+	}
+	if p := access.ResourceIDPath; p != "" && !strings.HasPrefix(p, "/") {
+		return fmt.Errorf("operation %s: resourceIdPath %q: want a JSON pointer such as /project", s.Name, p)
+	}
+	return nil
+}
