@@ -48,7 +48,7 @@ func (r *Registry) CheckOutputs(on bool) { r.checkOutputs.Store(on) }
 // compile or a name that is taken (ErrDuplicate) registers nothing. The handler
 // runs on a goroutine of its own for each request.
 func (r *Registry) Handle(spec OperationSpec, h Handler) error {
-	if spec.Type == Subscription {
+	if spec.Type == TypeSubscription {
 		return fmt.Errorf("operation %s: a subscription needs HandleStream", spec.Name)
 	}
 	return r.add(spec, callHandler(h))
@@ -57,9 +57,9 @@ func (r *Registry) Handle(spec OperationSpec, h Handler) error {
 // HandleStream registers a subscription, as Handle does for the other types.
 func (r *Registry) HandleStream(spec OperationSpec, h StreamHandler) error {
 	if spec.Type == "" {
-		spec.Type = Subscription
+		spec.Type = TypeSubscription
 	}
-	if spec.Type != Subscription {
+	if spec.Type != TypeSubscription {
 		return fmt.Errorf("operation %s: a %s needs Handle", spec.Name, spec.Type)
 	}
 	return r.add(spec, streamHandler(h))

@@ -16,11 +16,11 @@ type listedOperation struct {
 // only what it may call.
 func (r *Registry) addServices() error {
 	err := r.Handle(OperationSpec{
-		Name: "/services/list", Type: Query, Description: "The operations that the caller may call",
+		Name: "/services/list", Type: TypeQuery, Description: "The operations that the caller may call",
 	}, func(_ context.Context, req *Request) (any, error) {
 		listed := []listedOperation{}
 		for _, spec := range r.Specs() {
-			if spec.Visibility == External && spec.AccessControl.Allows(req.Identity()) {
+			if spec.Visibility == VisibilityExternal && spec.AccessControl.Allows(req.Identity()) {
 				listed = append(listed, listedOperation{spec.Name, spec.Namespace(), spec.Type, spec.Description})
 			}
 		}
@@ -30,7 +30,7 @@ func (r *Registry) addServices() error {
 		return err
 	}
 	return r.Handle(OperationSpec{
-		Name: "/services/schema", Type: Query, Description: "The whole spec of one operation",
+		Name: "/services/schema", Type: TypeQuery, Description: "The whole spec of one operation",
 		InputSchema: json.RawMessage(`{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}`),
 	}, func(_ context.Context, req *Request) (any, error) {
 		var input struct{ Name string }
@@ -38,7 +38,7 @@ func (r *Registry) addServices() error {
 			return nil, Errorf(InvalidInput, "the input is not an object with a name")
 		}
 		op := r.lookup(input.Name)
-		if op == nil || op.spec.Visibility != External || !op.spec.AccessControl.Allows(req.Identity()) {
+		if op == nil || op.spec.Visibility != VisibilityExternal || !op.spec.AccessControl.Allows(req.Identity()) {
 			return nil, Errorf(NotFound, "there is no operation %.80q that you may call", input.Name)
 		}
 		return op.spec, nil

@@ -9,29 +9,29 @@ import (
 
 // The types of operations.
 const (
-	Query        = "query"        // reads; may be retried
-	Mutation     = "mutation"     // changes something
-	Subscription = "subscription" // answers with any number of events
+	TypeQuery        = "query"        // reads; may be retried
+	TypeMutation     = "mutation"     // changes something
+	TypeSubscription = "subscription" // answers with any number of events
 )
 
 // The visibilities of operations.
 const (
-	External = "external" // may be called from outside
-	Hidden   = "internal" // may only be composed; from outside it does not exist
+	VisibilityExternal = "external" // may be called from outside
+	VisibilityInternal = "internal" // may only be composed; from outside it does not exist
 )
 
 // OperationSpec describes an operation. It is data: it can be listed, forwarded
 // and stored without the handler.
 type OperationSpec struct {
 	Name          string                     `json:"name"` // "/ns/op"
-	Type          string                     `json:"type"` // Query, Mutation or Subscription; "" means Query
+	Type          string                     `json:"type"` // TypeQuery, TypeMutation or TypeSubscription; "" means TypeQuery
 	Description   string                     `json:"description,omitempty"`
 	Version       string                     `json:"version,omitempty"`
 	InputSchema   json.RawMessage            `json:"inputSchema,omitempty"`  // JSON Schema 2020-12; absent: any input
 	OutputSchema  json.RawMessage            `json:"outputSchema,omitempty"` // JSON Schema 2020-12; absent: any output
 	ErrorSchemas  map[string]json.RawMessage `json:"errorSchemas,omitempty"` // code -> schema of its details
 	AccessControl AccessControl              `json:"accessControl"`
-	Visibility    string                     `json:"visibility,omitempty"` // External or Hidden; "" means External
+	Visibility    string                     `json:"visibility,omitempty"` // VisibilityExternal or VisibilityInternal; "" means VisibilityExternal
 	Tags          []string                   `json:"tags,omitempty"`
 }
 
@@ -74,15 +74,15 @@ func (s *OperationSpec) normalize() error {
 		return err
 	}
 	if s.Type == "" {
-		s.Type = Query
+		s.Type = TypeQuery
 	}
-	if s.Type != Query && s.Type != Mutation && s.Type != Subscription {
+	if s.Type != TypeQuery && s.Type != TypeMutation && s.Type != TypeSubscription {
 		return fmt.Errorf("operation %s: type %q: want query, mutation or subscription", s.Name, s.Type)
 	}
 	if s.Visibility == "" {
-		s.Visibility = External
+		s.Visibility = VisibilityExternal
 	}
-	if s.Visibility != External && s.Visibility != Hidden {
+	if s.Visibility != VisibilityExternal && s.Visibility != VisibilityInternal {
 		return fmt.Errorf("operation %s: visibility %q: want external or internal", s.Name, s.Visibility)
 	}
 	for code := range s.ErrorSchemas {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"unicode/utf8"
 )
@@ -181,13 +182,24 @@ func text(raw []byte) (string, bool) {
 // must be a JSON value. The caller keeps the frame within the peer's limit.
 func AppendEnvelope(dst []byte, typ, id string, payload []byte) []byte {
 	from := len(dst)
+	dst = append(BeginEnvelope(dst, typ, id), payload...)
+	return EndEnvelope(dst, from)
+}
+
+// BeginEnvelope appends a frame up to its payload, which the caller appends next
+// before it calls EndEnvelope with the length that dst had before.
+func BeginEnvelope(dst []byte, typ, id string) []byte {
 	dst = append(dst, 0, 0, 0, 0)
 	dst = append(dst, `{"type":`...)
 	dst = AppendText(dst, typ)
 	dst = append(dst, `,"id":`...)
 	dst = AppendText(dst, id)
-	dst = append(dst, `,"payload":`...)
-	dst = append(dst, payload...)
+	return append(dst, `,"payload":`...)
+}
+
+// EndEnvelope completes the frame that begins at from and ends with its payload.
+func EndEnvelope(dst []byte, from int) []byte {
 	dst = append(dst, '}')
-	return FinishFrame(dst, from)
+	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-headerSize))
+	return dst
 }

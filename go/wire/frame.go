@@ -37,10 +37,17 @@ func NewReader(r io.Reader, limit int) *Reader {
 
 // NewReaderSize is NewReader with a read buffer of at least size bytes.
 func NewReaderSize(r io.Reader, limit, size int) *Reader {
+	reader := &Reader{r: bufio.NewReaderSize(r, size)}
+	reader.SetLimit(limit)
+	return reader
+}
+
+// SetLimit changes the limit for the frames that follow, as NewReader takes it.
+func (r *Reader) SetLimit(limit int) {
 	if limit <= 0 {
 		limit = DefaultMaxFrame
 	}
-	return &Reader{r: bufio.NewReaderSize(r, size), limit: uint32(min(limit, MaxMaxFrame))}
+	r.limit = uint32(min(limit, MaxMaxFrame))
 }
 
 // Next returns the body of the next frame. It is valid until the following call.
@@ -114,13 +121,6 @@ func truncated(err error) error {
 		return protocolError(ClassEOF, "the stream ended inside a frame")
 	}
 	return err
-}
-
-// FinishFrame writes the length of a frame whose header begins at from and whose
-// body is the rest of dst.
-func FinishFrame(dst []byte, from int) []byte {
-	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-headerSize))
-	return dst
 }
 
 // Ready reports whether the whole next frame is in the buffer, so that Next will

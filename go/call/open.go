@@ -1,0 +1,192 @@
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// openRequest and openAnswer are the payloads of session.open and session.opened.
+type openRequest struct {
+	Token string `json:"token,omitempty"`
+	Agent string `json:"agent,omitempty"`
+}
+
+type openAnswer struct {
+	Node     string         `json:"node"`
+	Identity *auth.Identity `json:"identity"`
+	Limits   Limits         `json:"limits"`
+}
+
+// maxOpenFrame bounds the first frame of a stranger, in bytes: a token and a name.
+const maxOpenFrame = 8 << 10
+
+// Accept opens the listening side of a session. Where the transport has proven a
+// key the session is open at once; elsewhere the other side must first send
+// session.open with a token that verifies, within Limits.OpenTimeout. On an error
+// the link is closed.
+func Accept(ctx context.Context, link Link, cfg Config) (*Session, error) {
+	s := newSession(link, cfg)
+	if !cfg.KeyProven {
+		if err := s.acceptOpen(ctx); err != nil {
+			s.abort(err)
+			return nil, err
+		}
+	}
+	s.start()
+	return s, nil
+}
+
+// abort closes a link whose session was never opened.
+func (s *Session) abort(err *Error) {
+	s.out.addBuilt(wire.Failed, "", err.AppendJSON)
+	s.farewell()
+	s.out.abandon()
+	s.cancel()
+	_ = s.link.Close(err.Message)
+}
+
+func (s *Session) acceptOpen(ctx context.Context) *Error {
+	s.reader.SetLimit(maxOpenFrame)
+	env, err := s.firstFrame(ctx)
+	if err != nil {
+		return err
+	}
+	s.reader.SetLimit(s.cfg.Limits.MaxFrame)
+	if env.Type != wire.Open {
+		return Errorf(Unauthenticated, "the first frame must be session.open")
+	}
+	return s.open(env.Payload)
+}
+
+// open checks a session.open and answers it.
+func (s *Session) open(payload []byte) *Error {
+	var req openRequest
+	if err := json.Unmarshal(payload, &req); err != nil {
+		return Errorf(ProtocolError, "session.open is malformed")
+	}
+	switch {
+	case req.Token != "":
+		identity, err := s.verifyToken(req.Token)
+		if err != nil {
+			return err
+		}
+		s.cfg.Identity = identity
+	case !s.cfg.KeyProven && !s.cfg.AllowAnonymous:
+		return Errorf(Unauthenticated, "session.open needs a token here")
+	}
+	s.peer.Agent = req.Agent
+	s.opened.Store(true)
+	answer, err := json.Marshal(openAnswer{s.cfg.Node, s.cfg.Identity, s.cfg.Limits})
+	if err != nil {
+		return Errorf(Internal, "the session could not be opened")
+	}
+	s.out.add(wire.Opened, "", answer)
+	s.out.kick()
+	return nil
+}
+
+// openedLate answers the session.open of a peer whose key was proven already: it
+// asks who it is taken for. Whoever sends a second one, or a token that does not
+// verify, is told and loses the session.
+func (s *Session) openedLate(payload []byte) {
+	var req openRequest
+	err := Errorf(ProtocolError, "session.open came twice")
+	if !s.opened.Load() {
+		if jsonErr := json.Unmarshal(payload, &req); jsonErr != nil {
+			err = Errorf(ProtocolError, "session.open is malformed")
+		} else if req.Token != "" {
+			// Requests may be running under the key's identity: it does not change now.
+			err = Errorf(ProtocolError, "session.open may carry a token only where the transport proves no key")
+		} else {
+			err = s.open(payload)
+		}
+	}
+	if err != nil {
+		s.breach(errors.New(err.Message))
+	}
+}
+
+// firstFrame reads the one frame that opens a session, in time or not at all.
+func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.OpenTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = s.link.Close("the session was not opened in time") })
+	body, err := s.reader.Next()
+	if !stop() {
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return wire.Envelope{}, Errorf(Timeout, "the session was not opened within %v", s.cfg.Limits.OpenTimeout)
+		}
+		return wire.Envelope{}, Errorf(Aborted, "opening the session was stopped")
+	}
+	if err != nil {
+		var malformed *wire.ProtocolError
+		if errors.As(err, &malformed) {
+			return wire.Envelope{}, Errorf(ProtocolError, "%w", err)
+		}
+		return wire.Envelope{}, Errorf(Unavailable, "the other node closed the connection before the session was open: %w", err)
+	}
+	env, err := wire.ParseEnvelope(body)
+	if err != nil {
+		return wire.Envelope{}, Errorf(ProtocolError, "%w", err)
+	}
+	return env, nil
+}
+
+// Open opens the dialling side of a session: it sends session.open, with a token
+// where Config.Token makes one, and waits for the answer. On an error the link is
+// closed; UNAUTHENTICATED means that the other side refused the credential.
+func Open(ctx context.Context, link Link, cfg Config) (*Session, error) {
+	s := newSession(link, cfg)
+	if err := s.openDial(ctx); err != nil {
+		s.out.abandon()
+		s.cancel()
+		_ = link.Close(err.Message)
+		return nil, err
+	}
+	s.start()
+	return s, nil
+}
+
+func (s *Session) openDial(ctx context.Context) *Error {
+	req := openRequest{Agent: s.cfg.Agent}
+	if s.cfg.Token != nil {
+		token, err := s.cfg.Token()
+		if err != nil {
+			return Errorf(Unauthenticated, "make a token: %w", err)
+		}
+		req.Token = token
+	}
+	payload, err := json.Marshal(req)
+	if err != nil {
+		return Errorf(Internal, "encode session.open: %w", err)
+	}
+	s.opened.Store(true)
+	s.out.add(wire.Open, "", payload)
+	s.out.flush()
+	env, failed := s.firstFrame(ctx)
+	if failed != nil {
+		return failed
+	}
+	switch env.Type {
+	case wire.Failed:
+		return parseError(env.Payload)
+	case wire.Opened:
+	default:
+		return Errorf(ProtocolError, "the other node answered session.open with %.40q", env.Type)
+	}
+	var answer openAnswer
+	if err := json.Unmarshal(env.Payload, &answer); err != nil {
+		return Errorf(ProtocolError, "session.opened is malformed: %w", err)
+	}
+	s.peer = Peer{Node: answer.Node, Identity: answer.Identity, MaxFrame: answer.Limits.MaxFrame}
+	if s.peer.MaxFrame <= 0 || s.peer.MaxFrame > wire.MaxMaxFrame {
+		s.peer.MaxFrame = wire.DefaultMaxFrame
+	}
+	s.lastRead.Store(time.Now().UnixNano())
+	return nil
+}

@@ -1,0 +1,315 @@
+package call
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// Sink takes the answers to one request. Its methods are called one at a time, on
+// goroutines of the session: they must not block, and must copy a payload that
+// they keep. Exactly one of Responded (of a call), Completed and Failed is the last
+// call but for an Event that was on its way at that moment, which is to be ignored.
+type Sink interface {
+	// Responded takes the answer to a call, {"output":…}.
+	Responded(payload []byte)
+	// Event takes one event of a subscription, {"output":…}.
+	Event(payload []byte)
+	// Completed ends a subscription well.
+	Completed()
+	// Failed ends the request with an error of either side.
+	Failed(err *Error)
+}
+
+// Kind says whether a request wants one answer or many.
+type Kind int
+
+// The kinds of requests.
+const (
+	Single Kind = iota // ends with its first answer
+	Stream             // a subscription
+)
+
+// Options of a request. The zero value means none.
+type Options struct {
+	// Deadline is when the caller stops waiting; the handler's node is told, and
+	// both sides end the request with TIMEOUT. Zero means none.
+	Deadline time.Time
+	// IdleTimeout ends a subscription that sends nothing for so long while it may.
+	IdleTimeout time.Duration
+	// Window is how many events of a subscription may be ahead of the reader; 0
+	// means DefaultWindow.
+	Window int
+	// Metadata travels with the request, trace context for example.
+	Metadata map[string]string
+	// AuthToken makes this one request under another identity.
+	AuthToken string
+	// ParentRequestID is the request that this one serves.
+	ParentRequestID string
+}
+
+// outgoing is a request of ours that waits for its end.
+type outgoing struct {
+	session *Session
+	id      uint64
+	kind    Kind
+	sink    Sink
+	timer   *time.Timer
+	mu      sync.Mutex // serializes events with each other and with the end
+}
+
+// Outgoing is a request under way, for its caller.
+type Outgoing struct{ o *outgoing }
+
+// Start sends a request; the answers go to sink, also those that tell why it could
+// not be sent. The frame leaves with the next Flush. input is a JSON text.
+func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
+	o := &outgoing{session: s, kind: kind, sink: sink}
+	window := 0
+	if kind == Stream {
+		if window = opts.Window; window <= 0 {
+			window = DefaultWindow
+		}
+	}
+	if s.oversized(len(input) + len(operation)) {
+		sink.Failed(Errorf(InvalidInput, "the input of %s has %d bytes, more than the other node takes in one frame", operation, len(input)))
+		return Outgoing{o}
+	}
+	s.mu.Lock()
+	if err := s.cannotStart(); err != nil {
+		s.mu.Unlock()
+		sink.Failed(err)
+		return Outgoing{o}
+	}
+	s.nextID++
+	o.id = s.nextID
+	s.outgoing[o.id] = o
+	if !opts.Deadline.IsZero() {
+		o.timer = time.AfterFunc(time.Until(opts.Deadline), o.expire)
+	}
+	s.mu.Unlock()
+
+	build := func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) }
+	id := strconv.FormatUint(o.id, 10)
+	if len(input) >= ownStreamSize {
+		if out, _ := s.openOutput(); out != nil {
+			out.addBuilt(wire.Requested, id, build)
+			out.end()
+			return Outgoing{o}
+		}
+	}
+	s.out.addBuilt(wire.Requested, id, build)
+	return Outgoing{o}
+}
+
+// cannotStart says why no request may be sent. Called with s.mu held.
+func (s *Session) cannotStart() *Error {
+	switch {
+	case s.err != nil && s.err.Code == Unavailable:
+		return s.err
+	case s.err != nil:
+		return Errorf(Unavailable, "the session has ended: %s", s.err.Message)
+	case s.closing:
+		return Errorf(Unavailable, "the other node is shutting down")
+	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
+		return Errorf(ResourceExhausted, "%d bytes wait for the other node to read them", s.queued.Load())
+	}
+	return nil
+}
+
+// Flush has the requests that were started sent. It does not block.
+func (s *Session) Flush() { s.out.kick() }
+
+// Abort stops a request: its sink gets ABORTED, the other side is told. It does
+// nothing when the request has ended.
+func (r Outgoing) Abort(reason string) {
+	o := r.o
+	if o.session.take(o.id) == nil {
+		return
+	}
+	o.session.tellAborted(o.id, reason)
+	o.fail(Errorf(Aborted, "the request was aborted"))
+}
+
+// Credit lets the other side send n more events.
+func (r Outgoing) Credit(n int) {
+	s := r.o.session
+	s.mu.Lock()
+	_, live := s.outgoing[r.o.id]
+	s.mu.Unlock()
+	if !live || n <= 0 {
+		return
+	}
+	s.out.addBuilt(wire.Credit, strconv.FormatUint(r.o.id, 10), func(dst []byte) []byte {
+		return append(strconv.AppendInt(append(dst, `{"n":`...), int64(n), 10), '}')
+	})
+	s.out.kick()
+}
+
+func (o *outgoing) expire() {
+	if o.session.take(o.id) == nil {
+		return
+	}
+	o.session.tellAborted(o.id, "timeout")
+	o.fail(Errorf(Timeout, "the answer did not come before the deadline"))
+	if f := o.session.cfg.AfterBatch; f != nil {
+		f()
+	}
+}
+
+func (o *outgoing) fail(err *Error) {
+	o.stop()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sink.Failed(err)
+}
+
+func (o *outgoing) stop() {
+	if o.timer != nil {
+		o.timer.Stop()
+	}
+}
+
+func (s *Session) tellAborted(id uint64, reason string) {
+	text := strconv.FormatUint(id, 10)
+	s.mu.Lock()
+	s.reaped.add(text)
+	s.mu.Unlock()
+	s.out.addBuilt(wire.Aborted, text, func(dst []byte) []byte {
+		if reason == "" {
+			return append(dst, "{}"...)
+		}
+		return append(wire.AppendText(append(dst, `{"reason":`...), reason), '}')
+	})
+	s.out.kick()
+}
+
+// take removes a request of ours; whoever gets it ends it.
+func (s *Session) take(id uint64) *outgoing {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.outgoing[id]
+	if o != nil {
+		delete(s.outgoing, id)
+	}
+	return o
+}
+
+func (s *Session) takeText(id string) *outgoing {
+	if n, ok := requestID(id); ok {
+		if o := s.take(n); o != nil {
+			o.stop()
+			return o
+		}
+	}
+	return nil
+}
+
+// requestID reads an id that we gave out: decimal, without leading zeros.
+func requestID(text string) (uint64, bool) {
+	if text == "" || text[0] == '0' || len(text) > 19 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range []byte(text) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// answered gives an event of the other side to the request that it belongs to.
+func (s *Session) answered(env wire.Envelope) {
+	id, ok := requestID(env.ID)
+	if !ok {
+		s.stats.dropped.Add(1)
+		return
+	}
+	s.mu.Lock()
+	o := s.outgoing[id]
+	if o != nil && !(env.Type == wire.Responded && o.kind == Stream) {
+		delete(s.outgoing, id)
+	}
+	issued := id <= s.nextID
+	s.mu.Unlock()
+	if o == nil {
+		s.stats.dropped.Add(1)
+		if issued && env.Type == wire.Responded {
+			s.reap(id, env.ID)
+		}
+		return
+	}
+	if env.Type != wire.Responded || o.kind == Single {
+		o.stop()
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case env.Type == wire.Failed:
+		o.sink.Failed(parseError(env.Payload))
+	case env.Type == wire.Responded && o.kind == Stream:
+		o.sink.Event(env.Payload)
+	case env.Type == wire.Responded:
+		o.sink.Responded(env.Payload)
+	case o.kind == Stream:
+		o.sink.Completed()
+	default:
+		o.sink.Failed(Errorf(Internal, "the operation ended without an answer"))
+	}
+}
+
+// reap stops an answer stream that nobody waits for any more: a subscription that
+// was called instead of subscribed to has answered, and goes on. Told once an id.
+func (s *Session) reap(id uint64, text string) {
+	s.mu.Lock()
+	known := s.reaped.has(text)
+	s.mu.Unlock()
+	if !known {
+		s.tellAborted(id, "one answer was asked for")
+	}
+}
+
+func appendRequest(dst []byte, operation string, input []byte, window int, opts *Options) []byte {
+	dst = append(dst, `{"operationId":`...)
+	dst = wire.AppendText(dst, operation)
+	dst = append(dst, `,"input":`...)
+	if len(input) == 0 {
+		dst = append(dst, "null"...)
+	} else {
+		dst = append(dst, input...)
+	}
+	if !opts.Deadline.IsZero() {
+		dst = strconv.AppendInt(append(dst, `,"deadline":`...), opts.Deadline.UnixMilli(), 10)
+	}
+	if opts.IdleTimeout > 0 {
+		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), opts.IdleTimeout.Milliseconds(), 10)
+	}
+	if window > 0 {
+		dst = strconv.AppendInt(append(dst, `,"window":`...), int64(window), 10)
+	}
+	if opts.ParentRequestID != "" {
+		dst = wire.AppendText(append(dst, `,"parentRequestId":`...), opts.ParentRequestID)
+	}
+	if opts.AuthToken != "" {
+		dst = wire.AppendText(append(dst, `,"authToken":`...), opts.AuthToken)
+	}
+	if len(opts.Metadata) > 0 {
+		dst = append(dst, `,"metadata":{`...)
+		first := true
+		for k, v := range opts.Metadata {
+			if !first {
+				dst = append(dst, ',')
+			}
+			first = false
+			dst = wire.AppendText(dst, k)
+			dst = append(dst, ':')
+			dst = wire.AppendText(dst, v)
+		}
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}

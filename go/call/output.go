@@ -1,0 +1,155 @@
+package call
+
+import (
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// keepBuffer is the largest write buffer kept for the next batch.
+const keepBuffer = 1 << 20
+
+// output gathers frames for one stream and writes them in batches: whoever adds a
+// frame while a write is under way leaves it to the writer.
+type output struct {
+	session *Session
+	w       io.Writer
+	finish  func() // closes the stream after the last byte; nil for the main stream
+
+	mu     sync.Mutex
+	idle   sync.Cond // signalled when busy becomes false
+	buf    []byte    // frames that wait
+	spare  []byte    // the other half of the double buffer
+	busy   bool      // somebody writes, or is about to
+	ending bool      // finish once buf is empty
+	broken bool      // a write failed: drop everything
+	batch  uint64    // numbers the contents of buf
+}
+
+func newOutput(s *Session, w io.Writer, finish func()) *output {
+	o := &output{session: s, w: w, finish: finish}
+	o.idle.L = &o.mu
+	return o
+}
+
+// add queues one frame; it is sent by the next flush or kick.
+func (o *output) add(typ, id string, payload []byte) {
+	o.mu.Lock()
+	before := len(o.buf)
+	if !o.broken {
+		o.buf = wire.AppendEnvelope(o.buf, typ, id, payload)
+	}
+	added := len(o.buf) - before
+	o.mu.Unlock()
+	o.session.addQueued(added)
+}
+
+// addBuilt is add for a payload that build appends in place.
+func (o *output) addBuilt(typ, id string, build func(dst []byte) []byte) {
+	o.mu.Lock()
+	before := len(o.buf)
+	if !o.broken {
+		o.buf = wire.BeginEnvelope(o.buf, typ, id)
+		o.buf = wire.EndEnvelope(build(o.buf), before)
+	}
+	added := len(o.buf) - before
+	o.mu.Unlock()
+	o.session.addQueued(added)
+}
+
+// flush writes what waits on the calling goroutine, unless another one does.
+func (o *output) flush() {
+	if o.claim() {
+		runtime.Gosched() // let handlers that are ready add their answers to this batch
+		o.run()
+	}
+}
+
+// kick has what waits written by another goroutine. It never blocks.
+func (o *output) kick() {
+	if o.claim() {
+		go o.run()
+	}
+}
+
+func (o *output) claim() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.busy || len(o.buf) == 0 && !o.ending {
+		return false
+	}
+	o.busy = true
+	return true
+}
+
+func (o *output) run() {
+	o.mu.Lock()
+	for len(o.buf) > 0 && !o.broken {
+		full := o.buf
+		o.buf = o.spare[:0]
+		o.spare = nil
+		o.batch++
+		o.mu.Unlock()
+		_, err := o.w.Write(full)
+		o.session.addQueued(-len(full))
+		o.mu.Lock()
+		if cap(full) <= keepBuffer {
+			o.spare = full
+		}
+		if err != nil {
+			o.broken = true
+			dropped := len(o.buf)
+			o.buf = nil
+			o.mu.Unlock()
+			o.session.addQueued(-dropped)
+			o.session.writeFailed(o, err)
+			o.mu.Lock()
+		}
+	}
+	ending := o.ending
+	o.ending = false
+	o.busy = false
+	o.idle.Broadcast()
+	o.mu.Unlock()
+	if ending && o.finish != nil {
+		o.finish()
+	}
+}
+
+// end closes the stream after what waits has been written.
+func (o *output) end() {
+	o.mu.Lock()
+	o.ending = true
+	o.mu.Unlock()
+	o.kick()
+}
+
+// abandon drops what waits: the stream is reset or the session is over.
+func (o *output) abandon() {
+	o.mu.Lock()
+	dropped := len(o.buf)
+	o.buf, o.broken = nil, true
+	o.idle.Broadcast()
+	o.mu.Unlock()
+	o.session.addQueued(-dropped)
+}
+
+// drain waits until nothing waits any more. It returns at once when broken.
+func (o *output) drain() {
+	o.kick()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for !o.broken && (o.busy || len(o.buf) > 0) {
+		o.idle.Wait()
+	}
+}
+
+// current returns the number of the batch that the next frame joins, and whether
+// the batch before it is still being written.
+func (o *output) current() (batch uint64, writing bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.batch, o.busy
+}

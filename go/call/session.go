@@ -1,0 +1,320 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// TokenVerifier turns a token into an identity; auth.IdentityProvider is one.
+type TokenVerifier interface {
+	IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error)
+}
+
+// Config is what a session knows of its node and of its peer.
+type Config struct {
+	// Registry answers the other side's requests. Required.
+	Registry *Registry
+	// Limits; the zero value means the defaults.
+	Limits Limits
+	// Logger; nil discards.
+	Logger *slog.Logger
+	// Identity is who the other side is, as its transport has proven; nil with
+	// KeyProven false when the transport carries no key.
+	Identity  *auth.Identity
+	KeyProven bool
+	// Tokens verifies tokens of the other side; nil refuses them all.
+	Tokens TokenVerifier
+	// AllowAnonymous lets the other side open the session without a credential.
+	AllowAnonymous bool
+	// Node is this node's endpoint id, as told to the other side.
+	Node string
+	// Agent names this side's software and version, as told to the other side.
+	Agent string
+	// Token makes the token that the dialling side opens the session with; nil for none.
+	Token func() (string, error)
+	// AfterBatch, if set, is called when every frame that had arrived was handled, so
+	// that a Sink may put off its own wake-ups until then.
+	AfterBatch func()
+}
+
+// Session is an open conversation with another node. All methods are safe for
+// concurrent use.
+type Session struct {
+	cfg    Config
+	link   Link
+	reader *wire.Reader
+	out    *output
+	peer   Peer
+
+	ctx      context.Context // ends with the session
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when everything of the session has ended
+	work     sync.WaitGroup
+	lastRead atomic.Int64 // Unix nanoseconds
+	queued   atomic.Int64 // bytes
+	opened   atomic.Bool  // session.opened was sent
+	stats    stats
+
+	mu       sync.Mutex
+	err      *Error
+	closing  bool // no new requests: one side has said session.closing
+	incoming map[string]*Request
+	outgoing map[uint64]*outgoing
+	nextID   uint64
+	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
+	early    abortRing     // ids that were aborted before their request arrived
+	reaped   abortRing     // ids of ours that we have told the other side to stop
+	alive    *time.Timer
+}
+
+// Peer is what the other side said of itself when the session was opened.
+type Peer struct {
+	Node     string         // its endpoint id; "" if it did not say
+	Agent    string         // its software
+	Identity *auth.Identity // who the other side takes us for (dialling side only)
+	MaxFrame int            // the largest frame body it takes, in bytes
+}
+
+// stats count what the protocol drops without an answer.
+type stats struct {
+	dropped atomic.Uint64 // events after the end of their request, or for unknown ids
+	unknown atomic.Uint64 // events of an unknown type
+}
+
+// Stats are a session's counters.
+type Stats struct {
+	Dropped uint64 `json:"dropped"` // events that came after the end of their request
+	Unknown uint64 `json:"unknown"` // events of an unknown type
+}
+
+// Stats returns the counters of what was dropped.
+func (s *Session) Stats() Stats {
+	return Stats{s.stats.dropped.Load(), s.stats.unknown.Load()}
+}
+
+func newSession(link Link, cfg Config) *Session {
+	cfg.Limits = cfg.Limits.withDefaults()
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{
+		cfg: cfg, link: link,
+		reader:   wire.NewReader(link, cfg.Limits.MaxFrame),
+		done:     make(chan struct{}),
+		incoming: map[string]*Request{},
+		outgoing: map[uint64]*outgoing{},
+		peer:     Peer{MaxFrame: wire.DefaultMaxFrame},
+	}
+	s.out = newOutput(s, link, nil)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.lastRead.Store(time.Now().UnixNano())
+	return s
+}
+
+// start runs the session; first is a frame that was read while it was opened.
+func (s *Session) start() {
+	s.work.Go(s.readMain)
+	if streams, ok := s.link.(StreamLink); ok {
+		s.work.Go(func() { s.acceptStreams(streams) })
+	}
+	if !s.link.KeepsAlive() {
+		s.mu.Lock()
+		s.alive = time.AfterFunc(s.cfg.Limits.PingInterval, s.probe)
+		s.mu.Unlock()
+	}
+	go func() {
+		<-s.ctx.Done()
+		s.work.Wait()
+		close(s.done)
+	}()
+}
+
+// Identity returns who the other side is; nil is anonymous.
+func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
+
+// Peer returns what the other side said of itself.
+func (s *Session) Peer() Peer { return s.peer }
+
+// Done is closed when the session has ended and every pending request was failed.
+func (s *Session) Done() <-chan struct{} { return s.done }
+
+// Err returns why the session ended, or nil while it lives.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return nil
+	}
+	return s.err
+}
+
+// Close ends the session at once: what is pending on either side fails with
+// UNAVAILABLE. It is idempotent and returns when everything has ended.
+func (s *Session) Close(reason string) {
+	s.fail(Errorf(Unavailable, "the session was closed: %s", reason), reason)
+	<-s.done
+}
+
+// Shutdown ends the session in order: it tells the other side, takes no new
+// request, and lets those that run finish until ctx ends; the rest fail with
+// UNAVAILABLE. It returns when everything has ended.
+func (s *Session) Shutdown(ctx context.Context, reason string) {
+	s.mu.Lock()
+	s.closing = true
+	if s.empty == nil {
+		s.empty = make(chan struct{})
+		if len(s.incoming) == 0 {
+			close(s.empty)
+		}
+	}
+	empty := s.empty
+	s.mu.Unlock()
+	s.out.add(wire.Closing, "", emptyObject)
+	s.out.kick()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	case <-s.ctx.Done():
+	}
+	unavailable := Errorf(Unavailable, "the node is shutting down")
+	for _, r := range s.requests() {
+		_ = r.end(unavailable, func() { r.output(0).addBuilt(wire.Failed, r.id, unavailable.AppendJSON) })
+	}
+	s.farewell()
+	s.Close(reason)
+}
+
+// farewellTime is how long the last frames may take to leave; a peer that does not
+// read must not hold up a shutdown.
+const farewellTime = time.Second
+
+// farewell waits for the last frames to be written.
+func (s *Session) farewell() {
+	late := time.AfterFunc(farewellTime, func() { s.out.abandon() })
+	s.out.drain()
+	late.Stop()
+}
+
+func (s *Session) requests() []*Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*Request, 0, len(s.incoming))
+	for _, r := range s.incoming {
+		all = append(all, r)
+	}
+	return all
+}
+
+// fail ends the session with err; told is what the other side's transport shows.
+// It does not wait.
+func (s *Session) fail(err *Error, told string) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = err
+	pending := s.outgoing
+	s.outgoing = map[uint64]*outgoing{}
+	alive := s.alive
+	s.mu.Unlock()
+
+	if alive != nil {
+		alive.Stop()
+	}
+	s.out.abandon()
+	_ = s.link.Close(told)
+	lost := err
+	if lost.Code != Unavailable {
+		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
+	}
+	for _, o := range pending {
+		o.stop()
+		o.sink.Failed(lost)
+	}
+	for _, r := range s.requests() {
+		_ = r.end(lost, nil)
+	}
+	if s.cfg.AfterBatch != nil {
+		s.cfg.AfterBatch()
+	}
+	s.cancel()
+}
+
+// breach ends the session because the other side broke the protocol, and tells it.
+func (s *Session) breach(err error) {
+	e := Errorf(ProtocolError, "%s", err.Error())
+	s.cfg.Logger.Warn("session ended", "code", ProtocolError, "reason", err.Error())
+	s.out.addBuilt(wire.Failed, "", e.AppendJSON)
+	s.farewell()
+	s.fail(e, e.Message)
+}
+
+// writeFailed is called by an output whose stream does not take bytes any more.
+func (s *Session) writeFailed(o *output, err error) {
+	if o == s.out {
+		s.lost(err)
+	}
+}
+
+// lost ends the session because its link did.
+func (s *Session) lost(err error) {
+	if errors.Is(err, io.EOF) {
+		s.fail(Errorf(Unavailable, "the other node has closed the session"), "")
+		return
+	}
+	s.fail(Errorf(Unavailable, "the session was lost: %w", err), "")
+}
+
+// addQueued accounts for bytes that wait to be sent. A peer that makes the node
+// answer but does not read loses the session.
+func (s *Session) addQueued(n int) {
+	if s.queued.Add(int64(n)) > int64(s.cfg.Limits.MaxQueued+s.cfg.Limits.MaxFrame+queueSlack) && n > 0 {
+		go s.fail(Errorf(ResourceExhausted, "the other node does not read: %d bytes wait for it", s.cfg.Limits.MaxQueued), "you do not read what you asked for")
+	}
+}
+
+func (s *Session) oversized(payload int) bool {
+	const envelope = 512 // type, id and braces around a payload, generously
+	return payload+envelope > s.peer.MaxFrame
+}
+
+// openOutput opens a stream of its own for one request, or returns nil where the
+// link has none to give.
+func (s *Session) openOutput() (*output, SendStream) {
+	streams, ok := s.link.(StreamLink)
+	if !ok {
+		return nil, nil
+	}
+	stream, err := streams.OpenStream()
+	if err != nil {
+		return nil, nil
+	}
+	return newOutput(s, stream, func() { _ = stream.Close() }), stream
+}
+
+// probe sends a ping on a silent byte stream and ends the session on a dead one.
+func (s *Session) probe() {
+	silent := time.Since(time.Unix(0, s.lastRead.Load()))
+	if silent >= s.cfg.Limits.DeadAfter {
+		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
+		return
+	}
+	if silent >= s.cfg.Limits.PingInterval {
+		s.out.add(wire.Ping, "", emptyObject)
+		s.out.kick()
+	}
+	s.mu.Lock()
+	if s.err == nil {
+		s.alive.Reset(s.cfg.Limits.PingInterval)
+	}
+	s.mu.Unlock()
+}
