@@ -9,4 +9,12 @@ require (
 	golang.org/x/text v0.43.0
 )
 
-require github.com/stretchr/testify v1.12.1 // indirect
+require (
+	github.com/alecthomas/kong v1.17.0 // indirect
+	github.com/quic-go/quic-go v0.65.0 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/term v0.47.0 // indirect
+)

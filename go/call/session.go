@@ -277,7 +277,8 @@ func (s *Session) lost(err error) {
 // addQueued accounts for bytes that wait to be sent. A peer that makes the node
 // answer but does not read loses the session.
 func (s *Session) addQueued(n int) {
-	if s.queued.Add(int64(n)) > int64(s.cfg.Limits.MaxQueued+s.cfg.Limits.MaxFrame+queueSlack) && n > 0 {
+	limit := s.cfg.Limits.MaxQueued + s.cfg.Limits.MaxFrame + min(s.cfg.Limits.MaxQueued, queueSlack)
+	if s.queued.Add(int64(n)) > int64(limit) && n > 0 {
 		go s.fail(Errorf(ResourceExhausted, "the other node does not read: %d bytes wait for it", s.cfg.Limits.MaxQueued), "you do not read what you asked for")
 	}
 }

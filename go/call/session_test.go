@@ -562,8 +562,8 @@ func TestLimits(t *testing.T) {
 
 func TestPeerThatNeverReads(t *testing.T) {
 	r := NewRegistry()
-	must(t, r.Handle(OperationSpec{Name: "/h/big"}, func(context.Context, *Request) (any, error) { return strings.Repeat("x", 1<<20), nil }))
-	s, conn, _ := raw(t, r, Limits{MaxQueued: 4 << 20, MaxFrame: 2 << 20})
+	must(t, r.Handle(OperationSpec{Name: "/h/big"}, func(context.Context, *Request) (any, error) { return strings.Repeat("x", 100<<10), nil }))
+	s, conn, _ := raw(t, r, Limits{MaxQueued: 256 << 10, MaxFrame: 128 << 10})
 	go func() {
 		for i := 0; ; i++ {
 			if _, err := conn.Write(wire.AppendEnvelope(nil, wire.Requested, fmt.Sprint(i), []byte(`{"operationId":"/h/big"}`))); err != nil {
