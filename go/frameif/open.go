@@ -1,0 +1,95 @@
+package frameif
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/transport"
+)
+
+// Accept opens the listening side of a session on conn: a proven key is looked up
+// with provider, anything else must come with a token. cfg's Identity, KeyProven
+// and Tokens are filled in here. On an error conn is closed.
+func Accept(ctx context.Context, conn transport.Conn, provider auth.IdentityProvider, cfg call.Config) (*call.Session, error) {
+	ctx = WithRemote(ctx, conn.RemoteAddr())
+	cfg.Tokens = remoteTokens{provider, conn.RemoteAddr()}
+	if key := conn.PeerKey(); key != nil {
+		identity, err := provider.IdentityFromKey(ctx, key)
+		switch {
+		case err == nil:
+			cfg.Identity, cfg.KeyProven = identity, true
+		case cfg.AllowAnonymous:
+			cfg.KeyProven = true // known by its key, and granted nothing
+		default:
+			// Revoked between the handshake and now.
+			_ = conn.CloseWithReason("this key is not authorized")
+			return nil, call.Errorf(call.Unauthenticated, "key %s: %w", principal.Fingerprint(key), err)
+		}
+	}
+	return call.Accept(ctx, linkOf(conn), cfg)
+}
+
+// WithRemote returns a context that carries the caller's address for rules that
+// depend on it.
+func WithRemote(ctx context.Context, remote net.Addr) context.Context {
+	if addr, err := netip.ParseAddrPort(remote.String()); err == nil {
+		return auth.ContextWithPeerAddr(ctx, addr.Addr().Unmap())
+	}
+	return ctx
+}
+
+// remoteTokens verifies tokens in the knowledge of where they came from.
+type remoteTokens struct {
+	provider auth.IdentityProvider
+	remote   net.Addr
+}
+
+func (t remoteTokens) IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error) {
+	return t.provider.IdentityFromToken(WithRemote(ctx, t.remote), token)
+}
+
+// Credential is what the dialling side signs in with where its transport proves no
+// key: an explicit token, or one made from the signer for each connection.
+type Credential struct {
+	Signer crypto.Signer
+	Token  string
+}
+
+// Open opens the dialling side of a session on conn. peer is the key that the
+// address pins, or nil: over a transport that proves no key, the node that answers
+// must at least say that it is that one. scopes are granted to the other side for
+// its own calls. On an error conn is closed.
+func Open(ctx context.Context, conn transport.Conn, peer ed25519.PublicKey, credential Credential, scopes []string, cfg call.Config) (*call.Session, error) {
+	proven := credential.Signer != nil && (conn.Kind() == transport.KindQUIC || conn.Kind() == transport.KindTLS)
+	switch {
+	case proven: // the handshake has shown our key: a token would add nothing
+	case credential.Token != "":
+		cfg.Token = func() (string, error) { return credential.Token, nil }
+	case credential.Signer != nil:
+		cfg.Token = func() (string, error) { return auth.NewToken(credential.Signer, time.Now()) }
+	}
+	cfg.Identity = &auth.Identity{ID: "unproven:" + conn.Kind(), Scopes: scopes}
+	if key := conn.PeerKey(); key != nil {
+		cfg.Identity.ID, cfg.KeyProven = principal.Fingerprint(key), true
+	}
+	session, err := call.Open(ctx, linkOf(conn), cfg)
+	if err != nil {
+		return nil, err
+	}
+	if stated := session.Peer().Node; peer != nil && conn.PeerKey() == nil && stated != principal.EndpointID(peer) {
+		session.Close("wrong node")
+		got, err := principal.ParseEndpointID(stated)
+		if err != nil {
+			return nil, call.Errorf(call.ProtocolError, "the node does not say who it is, and the address names %s", principal.Fingerprint(peer))
+		}
+		return nil, &transport.PinMismatchError{Want: peer, Got: got}
+	}
+	return session, nil
+}

@@ -1,0 +1,24 @@
+package node
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	firstDelay = time.Second
+	lastDelay  = 30 * time.Second
+)
+
+// backoff gives the pauses between attempts to reconnect: 1, 2, 4 … 30 s, each
+// shortened at random by up to half, so that the clients of a restarted head do
+// not come back in step.
+type backoff struct{ next time.Duration }
+
+func (b *backoff) delay() time.Duration {
+	d := max(b.next, firstDelay)
+	b.next = min(2*d, lastDelay)
+	return d/2 + rand.N(d/2)
+}
+
+func (b *backoff) reset() { b.next = 0 }

@@ -1,0 +1,247 @@
+package node
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/frameif"
+	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/transport"
+)
+
+const (
+	// DefaultListen is where a head listens unless told otherwise: loopback only.
+	DefaultListen = "127.0.0.1:4433"
+	// DefaultDrain is how long a shutdown lets calls finish.
+	DefaultDrain = 5 * time.Second
+)
+
+// HeadConfig configures a head. Key, Provider and Registry are required.
+type HeadConfig struct {
+	// Listen are addresses as transport.Listen takes them; none means DefaultListen.
+	Listen []string
+	// Key is the node's Ed25519 principal key.
+	Key crypto.Signer
+	// Provider says who may connect.
+	Provider auth.IdentityProvider
+	// AllowAnonymous lets callers without a known credential reach operations
+	// without requirements. Default: they are refused at the handshake.
+	AllowAnonymous bool
+	// Registry answers requests.
+	Registry *call.Registry
+	// Agent names the software, as told to the other side.
+	Agent string
+	// Logger; nil discards.
+	Logger *slog.Logger
+	// Limits of each session; the zero value means the defaults.
+	Limits call.Limits
+	// Drain is how long Shutdown lets calls finish: 0 means DefaultDrain.
+	Drain time.Duration
+	// OnSession, if set, is called on a goroutine of its own for each session that
+	// opens, before SessionClosed is for the same one.
+	OnSession func(*Session)
+	// OnSessionClosed, if set, is called when a session has ended.
+	OnSessionClosed func(*Session)
+	// AfterBatch is call.Config.AfterBatch of each session.
+	AfterBatch func()
+}
+
+// Session is a session of a head with what its transport tells of it.
+type Session struct {
+	*call.Session
+	Transport string            // "quic", "tls", "tcp" or "unix"
+	Remote    net.Addr          // the other side's address
+	Key       ed25519.PublicKey // the other side's key, nil if it proved none
+}
+
+// Head is a node that listens. Its methods are safe for concurrent use.
+type Head struct {
+	cfg       HeadConfig
+	id        ed25519.PublicKey
+	listeners []*transport.Listener
+	ctx       context.Context
+	cancel    context.CancelFunc
+	accepting sync.WaitGroup
+	serving   sync.WaitGroup
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*Session]struct{}
+}
+
+// Serve starts a head. It returns when every address is bound; if one cannot be,
+// the others are released again. ctx bounds the start only.
+func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
+	id, ok := cfg.Key.Public().(ed25519.PublicKey)
+	if !ok {
+		return nil, errors.New("the node's key is not an Ed25519 key")
+	}
+	if len(cfg.Listen) == 0 {
+		cfg.Listen = []string{DefaultListen}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Drain <= 0 {
+		cfg.Drain = DefaultDrain
+	}
+	h := &Head{cfg: cfg, id: id, sessions: map[*Session]struct{}{}}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	for _, address := range cfg.Listen {
+		ln, err := transport.Listen(ctx, address, transport.ListenConfig{Signer: cfg.Key, VerifyPeer: h.verifyPeer, Logger: cfg.Logger})
+		if err != nil {
+			h.cancel()
+			for _, bound := range h.listeners {
+				_ = bound.Close()
+			}
+			return nil, err
+		}
+		h.listeners = append(h.listeners, ln)
+	}
+	for _, ln := range h.listeners {
+		h.accepting.Go(func() { h.accept(ln) })
+	}
+	return h, nil
+}
+
+// verifyPeer judges a client's key during the handshake.
+func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
+	_, err := h.cfg.Provider.IdentityFromKey(frameif.WithRemote(ctx, remote), key)
+	if err == nil || h.cfg.AllowAnonymous {
+		return nil
+	}
+	h.logReject(remote, "key", principal.Fingerprint(key), err)
+	return err
+}
+
+// logReject writes the one line that says why, which the peer is never told.
+func (h *Head) logReject(remote net.Addr, method, fingerprint string, err error) {
+	reason := "error"
+	var rejected *auth.RejectError
+	if errors.As(err, &rejected) {
+		reason = rejected.Reason
+	}
+	host := remote.String()
+	if addr, _, splitErr := net.SplitHostPort(host); splitErr == nil {
+		host = addr
+	}
+	h.cfg.Logger.Warn("auth", "result", "reject", "addr", host, "method", method, "fingerprint", fingerprint, "reason", reason)
+}
+
+func (h *Head) accept(ln *transport.Listener) {
+	for {
+		conn, err := ln.Accept(h.ctx)
+		if err != nil {
+			return // the listener is closed
+		}
+		h.serving.Go(func() { h.serve(conn) })
+	}
+}
+
+// serve runs one connection to its end.
+func (h *Head) serve(conn transport.Conn) {
+	inner, err := frameif.Accept(h.ctx, conn, h.cfg.Provider, call.Config{
+		Registry: h.cfg.Registry, Limits: h.cfg.Limits, Logger: h.cfg.Logger, AllowAnonymous: h.cfg.AllowAnonymous,
+		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, AfterBatch: h.cfg.AfterBatch,
+	})
+	if err != nil {
+		if call.CodeOf(err) == call.Unauthenticated {
+			h.logReject(conn.RemoteAddr(), "token", "", err)
+		}
+		return
+	}
+	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		inner.Close("the node is shutting down")
+		return
+	}
+	h.sessions[s] = struct{}{}
+	h.mu.Unlock()
+	if h.cfg.OnSession != nil {
+		h.cfg.OnSession(s)
+	}
+	<-s.Done()
+	h.mu.Lock()
+	delete(h.sessions, s)
+	h.mu.Unlock()
+	if h.cfg.OnSessionClosed != nil {
+		h.cfg.OnSessionClosed(s)
+	}
+}
+
+// EndpointID returns the node's endpoint id.
+func (h *Head) EndpointID() string { return principal.EndpointID(h.id) }
+
+// Fingerprint returns the fingerprint of the node's key.
+func (h *Head) Fingerprint() string { return principal.Fingerprint(h.id) }
+
+// Addresses returns where clients reach the head, one address a listener, with the
+// key pinned: alknet://<endpoint-id>@host:port and the like.
+func (h *Head) Addresses() []string {
+	addresses := make([]string, 0, len(h.listeners))
+	for _, ln := range h.listeners {
+		a := ln.Address()
+		a.Peer = h.id
+		addresses = append(addresses, a.String())
+	}
+	return addresses
+}
+
+// Sessions returns the sessions that are open now.
+func (h *Head) Sessions() []*Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*Session, 0, len(h.sessions))
+	for s := range h.sessions {
+		all = append(all, s)
+	}
+	return all
+}
+
+// Shutdown stops listening, tells every session, and lets calls finish for
+// HeadConfig.Drain or until ctx ends; the rest fail with UNAVAILABLE. It returns
+// when nothing of the head runs any more. A second call waits for the first.
+func (h *Head) Shutdown(ctx context.Context) error {
+	h.mu.Lock()
+	first := !h.closed
+	h.closed = true
+	h.mu.Unlock()
+	if first {
+		ctx, cancel := context.WithTimeout(ctx, h.cfg.Drain)
+		defer cancel()
+		var ending sync.WaitGroup
+		for _, s := range h.Sessions() {
+			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
+		}
+		// QUIC sessions live on the listener's socket: it is closed after them.
+		ending.Wait()
+		h.cancel()
+	}
+	var failed error
+	for _, ln := range h.listeners {
+		if err := ln.Close(); err != nil && failed == nil {
+			failed = fmt.Errorf("close %s: %w", ln.Address(), err)
+		}
+	}
+	h.accepting.Wait()
+	h.serving.Wait()
+	return failed
+}
+
+// Close is Shutdown without waiting for calls.
+func (h *Head) Close() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return h.Shutdown(ctx)
+}
