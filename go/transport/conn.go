@@ -1,0 +1,89 @@
+package transport
+
+import (
+	"context"
+	"crypto/ed25519"
+	"io"
+	"net"
+	"time"
+)
+
+// ALPN is the protocol name that both sides of QUIC and TLS offer (RFC 7301).
+const ALPN = "alknet/1"
+
+// The kinds of connections.
+const (
+	KindQUIC = "quic"
+	KindTLS  = "tls"
+	KindTCP  = "tcp"
+	KindUnix = "unix"
+)
+
+// Conn is one connection to another node; Read and Write use its main stream and
+// may run at the same time. Close unblocks both and is idempotent.
+type Conn interface {
+	io.ReadWriteCloser
+	// PeerKey returns the key that the other side has proven to hold; nil where the
+	// transport carries no key, or the other side presented none.
+	PeerKey() ed25519.PublicKey
+	// Kind is KindQUIC, KindTLS, KindTCP or KindUnix.
+	Kind() string
+	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+	// CloseWithReason is Close that tells the other side why where the transport can
+	// (QUIC: RFC 9000, section 10.2).
+	CloseWithReason(reason string) error
+}
+
+// Streams is what a Conn has besides where the transport has streams: one-way
+// streams beside the main one.
+type Streams interface {
+	// OpenStream opens a stream without blocking; it fails while the other side
+	// allows no more.
+	OpenStream() (SendStream, error)
+	// AcceptStream waits for a stream of the other side.
+	AcceptStream(ctx context.Context) (ReceiveStream, error)
+}
+
+// SendStream is the writing end of a one-way stream. Close ends it in order; Cancel
+// abandons what was not delivered.
+type SendStream interface {
+	io.WriteCloser
+	Cancel()
+}
+
+// ReceiveStream is the reading end of a one-way stream; Cancel tells the other side
+// to stop.
+type ReceiveStream interface {
+	io.Reader
+	Cancel()
+}
+
+// byteConn is a Conn over one ordered byte stream.
+type byteConn struct {
+	net.Conn
+	kind      string
+	key       ed25519.PublicKey
+	presented ed25519.PublicKey // the key that we showed, for RefusedError
+}
+
+func (c *byteConn) Kind() string                 { return c.kind }
+func (c *byteConn) PeerKey() ed25519.PublicKey   { return c.key }
+func (c *byteConn) CloseWithReason(string) error { return c.Close() }
+
+// Close closes the socket at once: TLS's own Close would wait for a peer that does
+// not read, to send an alert that nothing here relies on.
+func (c *byteConn) Close() error {
+	_ = c.Conn.SetDeadline(time.Now())
+	return c.Conn.Close()
+}
+
+func (c *byteConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, refusal(err, c.presented)
+}
+
+func (c *byteConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, refusal(err, c.presented)
+}

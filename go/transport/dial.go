@@ -1,0 +1,167 @@
+package transport
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// DefaultRaceDelay is how long QUIC may take before TLS is tried beside it.
+	DefaultRaceDelay = 400 * time.Millisecond
+	// DefaultTimeout bounds one Dial.
+	DefaultTimeout = 10 * time.Second
+	// DefaultMaxStreams is how many one-way streams the other side may have open.
+	DefaultMaxStreams = 2048
+)
+
+// DialConfig configures Dial. The zero value dials without a key of its own.
+type DialConfig struct {
+	// Signer holds our Ed25519 key; nil presents no certificate.
+	Signer crypto.Signer
+	// RootCAs verify a node whose address pins no key; nil means the system's.
+	RootCAs *x509.CertPool
+	// Insecure accepts any certificate where the address pins no key. Each use is
+	// logged as a warning.
+	Insecure bool
+	// RaceDelay: 0 means DefaultRaceDelay.
+	RaceDelay time.Duration
+	// Timeout: 0 means DefaultTimeout.
+	Timeout time.Duration
+	// MaxStreams: 0 means DefaultMaxStreams.
+	MaxStreams int
+	// Logger; nil discards.
+	Logger *slog.Logger
+}
+
+// Dial connects to a node. A *PinMismatchError or a *RefusedError will not go away
+// by trying again. A *RefusedError may also come from the first Read: see there.
+func Dial(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
+	if cfg.RaceDelay <= 0 {
+		cfg.RaceDelay = DefaultRaceDelay
+	}
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.MaxStreams <= 0 {
+		cfg.MaxStreams = DefaultMaxStreams
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout)
+	defer cancel()
+	if cfg.Insecure && a.Peer == nil && a.Scheme != SchemeTCP && a.Scheme != SchemeUnix {
+		cfg.Logger.Warn("insecure: the certificate of the node is not verified", "address", a.String())
+	}
+	switch a.Scheme {
+	case SchemeAlknet:
+		return race(ctx, a, cfg)
+	case SchemeQUIC:
+		return dialQUIC(ctx, a, cfg)
+	case SchemeTLS:
+		return dialTLS(ctx, a, cfg)
+	case SchemeTCP:
+		return dialPlain(ctx, "tcp", a.hostPort(), KindTCP)
+	case SchemeUnix:
+		return dialPlain(ctx, "unix", a.Path, KindUnix)
+	}
+	return nil, fmt.Errorf("dial %s: unknown scheme", a)
+}
+
+func dialPlain(ctx context.Context, network, address, kind string) (Conn, error) {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, dialError(ctx, kind, address, err)
+	}
+	return &byteConn{Conn: conn, kind: kind}, nil
+}
+
+// dialError wraps what failed; the context's own error stays visible, which the
+// net package hides behind a timeout of its own.
+func dialError(ctx context.Context, kind, address string, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return fmt.Errorf("dial %s %s: %w", kind, address, err)
+}
+
+func dialTLS(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
+	var mismatch error
+	config, presented, err := clientTLS(a, cfg, &mismatch)
+	if err != nil {
+		return nil, err
+	}
+	var dialer net.Dialer
+	raw, err := dialer.DialContext(ctx, "tcp", a.hostPort())
+	if err != nil {
+		return nil, dialError(ctx, KindTLS, a.hostPort(), err)
+	}
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		if mismatch != nil {
+			return nil, mismatch
+		}
+		return nil, dialError(ctx, KindTLS, a.hostPort(), refusal(err, presented))
+	}
+	return &byteConn{Conn: conn, kind: KindTLS, key: keyOf(conn.ConnectionState().PeerCertificates), presented: presented}, nil
+}
+
+func dialQUIC(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
+	var mismatch error
+	config, presented, err := clientTLS(a, cfg, &mismatch)
+	if err != nil {
+		return nil, err
+	}
+	remote, err := resolveUDP(ctx, a)
+	if err != nil {
+		return nil, dialError(ctx, KindQUIC, a.hostPort(), err)
+	}
+	local := &net.UDPAddr{}
+	if remote.IP.IsLoopback() {
+		local.IP = remote.IP // loopback traffic needs no other interface
+	}
+	socket, err := net.ListenUDP("udp", local)
+	if err != nil {
+		return nil, dialError(ctx, KindQUIC, a.hostPort(), err)
+	}
+	transport := &quic.Transport{Conn: socket}
+	fail := func(err error) (Conn, error) {
+		_ = transport.Close()
+		_ = socket.Close()
+		if mismatch != nil {
+			return nil, mismatch
+		}
+		return nil, dialError(ctx, KindQUIC, a.hostPort(), refusal(err, presented))
+	}
+	conn, err := transport.Dial(ctx, remote, config, quicConfig(cfg.MaxStreams, cfg.Timeout))
+	if err != nil {
+		return fail(err)
+	}
+	main, err := conn.OpenStreamSync(ctx)
+	if err != nil {
+		_ = conn.CloseWithError(closedCode, "")
+		return fail(err)
+	}
+	return &quicConn{
+		conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), presented: presented,
+		remote: remote, transport: transport, socket: socket,
+	}, nil
+}
+
+func resolveUDP(ctx context.Context, a Address) (*net.UDPAddr, error) {
+	ips, err := net.DefaultResolver.LookupIPAddr(ctx, a.Host)
+	if err != nil {
+		return nil, err
+	}
+	return &net.UDPAddr{IP: ips[0].IP, Zone: ips[0].Zone, Port: int(a.Port)}, nil
+}

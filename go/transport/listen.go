@@ -1,0 +1,313 @@
+package transport
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// DefaultHandshakeTimeout bounds the handshake of one connection.
+	DefaultHandshakeTimeout = 10 * time.Second
+	// maxHandshakes may be under way at once on one listener: a stranger's unfinished
+	// ones cost a goroutine and a few KiB each, and nothing more once it is reached.
+	maxHandshakes = 512
+	// pairAttempts is how often another port is tried when the system's choice for
+	// TCP is taken for UDP.
+	pairAttempts = 20
+)
+
+// ListenConfig configures Listen. Signer is required for QUIC and TLS.
+type ListenConfig struct {
+	// Signer holds the node's Ed25519 key.
+	Signer crypto.Signer
+	// Certificate is shown instead of the self-signed one, for clients that go by a
+	// CA; nil means none.
+	Certificate *tls.Certificate
+	// VerifyPeer judges the key of a client during the handshake; an error refuses
+	// it there, and nil accepts every key. A client without one is not asked about.
+	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
+	// MaxStreams: 0 means DefaultMaxStreams.
+	MaxStreams int
+	// HandshakeTimeout: 0 means DefaultHandshakeTimeout.
+	HandshakeTimeout time.Duration
+	// Logger; nil discards.
+	Logger *slog.Logger
+}
+
+// Listener gives the connections of one address. It is safe for concurrent use.
+type Listener struct {
+	address Address
+	kinds   []string
+	cfg     ListenConfig
+	conns   chan Conn
+	slots   chan struct{} // one token for each handshake under way
+	ctx     context.Context
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+	closers []func() error
+	closing sync.Once
+	err     error
+}
+
+// Listen binds an address: "host:port" and alknet:// are UDP (QUIC) and TCP (TLS)
+// on one port, the other schemes one transport. Port 0 lets the system choose. What
+// was bound before something failed is released. ctx bounds the binding only.
+func Listen(ctx context.Context, address string, cfg ListenConfig) (*Listener, error) {
+	a, err := parseListen(address)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.MaxStreams <= 0 {
+		cfg.MaxStreams = DefaultMaxStreams
+	}
+	if cfg.HandshakeTimeout <= 0 {
+		cfg.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l := &Listener{address: a, cfg: cfg, conns: make(chan Conn), slots: make(chan struct{}, maxHandshakes)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if err := l.bind(ctx); err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *Listener) bind(ctx context.Context) error {
+	switch l.address.Scheme {
+	case SchemeAlknet:
+		return l.bindPair(ctx)
+	case SchemeQUIC:
+		socket, err := l.bindUDP(ctx)
+		if err != nil {
+			return err
+		}
+		l.address.Port = uint16(socket.LocalAddr().(*net.UDPAddr).Port)
+		return l.serveQUIC(socket)
+	case SchemeTLS:
+		ln, err := l.bindTCP(ctx)
+		if err != nil {
+			return err
+		}
+		return l.serveTLS(ln)
+	case SchemeTCP:
+		ln, err := l.bindTCP(ctx)
+		if err != nil {
+			return err
+		}
+		if !ln.Addr().(*net.TCPAddr).IP.IsLoopback() {
+			l.cfg.Logger.Warn("plain TCP beyond loopback: tokens and payloads travel unencrypted", "address", l.address.String())
+		}
+		l.servePlain(ln, KindTCP)
+		return nil
+	default:
+		ln, err := listenUnix(ctx, l.address.Path)
+		if err != nil {
+			return err
+		}
+		l.servePlain(ln, KindUnix)
+		return nil
+	}
+}
+
+// bindPair binds one port for TCP and UDP.
+func (l *Listener) bindPair(ctx context.Context) error {
+	wanted := l.address.Port
+	for attempt := 1; ; attempt++ {
+		ln, err := l.bindTCP(ctx)
+		if err != nil {
+			return err
+		}
+		socket, err := l.bindUDP(ctx)
+		if err != nil {
+			_ = ln.Close()
+			if wanted != 0 || attempt == pairAttempts {
+				return err
+			}
+			l.address.Port = 0
+			continue
+		}
+		if err := l.serveQUIC(socket); err != nil {
+			_ = ln.Close()
+			return err
+		}
+		return l.serveTLS(ln)
+	}
+}
+
+func (l *Listener) bindTCP(ctx context.Context) (net.Listener, error) {
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", l.address.hostPort())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", l.address, err)
+	}
+	l.address.Port = uint16(ln.Addr().(*net.TCPAddr).Port)
+	return ln, nil
+}
+
+func (l *Listener) bindUDP(ctx context.Context) (net.PacketConn, error) {
+	var config net.ListenConfig
+	socket, err := config.ListenPacket(ctx, "udp", l.address.hostPort())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", l.address, err)
+	}
+	return socket, nil
+}
+
+func (l *Listener) servePlain(ln net.Listener, kind string) {
+	l.kinds = append(l.kinds, kind)
+	l.closers = append(l.closers, ln.Close)
+	l.work.Go(func() {
+		l.acceptLoop(ln, func(raw net.Conn) { l.offer(&byteConn{Conn: raw, kind: kind}) })
+	})
+}
+
+func (l *Listener) serveTLS(ln net.Listener) error {
+	l.closers = append(l.closers, ln.Close)
+	config, err := serverTLS(l.cfg)
+	if err != nil {
+		return err
+	}
+	l.kinds = append(l.kinds, KindTLS)
+	l.work.Go(func() {
+		l.acceptLoop(ln, func(raw net.Conn) {
+			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
+			defer cancel()
+			conn := tls.Server(raw, config)
+			if err := conn.HandshakeContext(ctx); err != nil {
+				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", raw.RemoteAddr().String(), "error", err)
+				_ = raw.Close()
+				return
+			}
+			l.offer(&byteConn{Conn: conn, kind: KindTLS, key: keyOf(conn.ConnectionState().PeerCertificates)})
+		})
+	})
+	return nil
+}
+
+// acceptLoop has each connection prepared on a goroutine of its own.
+func (l *Listener) acceptLoop(ln net.Listener, prepare func(net.Conn)) {
+	for {
+		raw, err := ln.Accept()
+		if err != nil {
+			if l.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			// Out of file descriptors, most likely: try again when some are free.
+			l.cfg.Logger.Warn("accept failed", "address", l.address.String(), "error", err)
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-l.ctx.Done():
+				return
+			}
+			continue
+		}
+		select {
+		case l.slots <- struct{}{}:
+		case <-l.ctx.Done():
+			_ = raw.Close()
+			return
+		}
+		l.work.Go(func() {
+			defer func() { <-l.slots }()
+			prepare(raw)
+		})
+	}
+}
+
+func (l *Listener) serveQUIC(socket net.PacketConn) error {
+	key, err := resetKey(l.cfg.Signer)
+	if err != nil {
+		_ = socket.Close()
+		return fmt.Errorf("listen on %s: %w", l.address, err)
+	}
+	transport := &quic.Transport{Conn: socket, StatelessResetKey: key}
+	l.closers = append(l.closers, transport.Close, socket.Close)
+	config, err := serverTLS(l.cfg)
+	if err != nil {
+		return err
+	}
+	ln, err := transport.Listen(config, quicConfig(l.cfg.MaxStreams, l.cfg.HandshakeTimeout))
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", l.address, err)
+	}
+	l.kinds = append(l.kinds, KindQUIC)
+	l.work.Go(func() {
+		for {
+			conn, err := ln.Accept(l.ctx)
+			if err != nil {
+				return
+			}
+			l.work.Go(func() { l.prepareQUIC(conn) })
+		}
+	})
+	return nil
+}
+
+// prepareQUIC waits for the main stream of a connection whose handshake is done.
+func (l *Listener) prepareQUIC(conn *quic.Conn) {
+	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
+	defer cancel()
+	main, err := conn.AcceptStream(ctx)
+	if err != nil {
+		_ = conn.CloseWithError(closedCode, "no stream was opened in time")
+		return
+	}
+	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr()})
+}
+
+func (l *Listener) offer(conn Conn) {
+	select {
+	case l.conns <- conn:
+	case <-l.ctx.Done():
+		_ = conn.CloseWithReason("the node is shutting down")
+	}
+}
+
+// Accept returns the next connection whose handshake is complete. PeerKey is nil
+// where the client presented no certificate or the transport has none. After Close
+// the error is net.ErrClosed.
+func (l *Listener) Accept(ctx context.Context) (Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.ctx.Done():
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Address returns what is bound, with the port that the system chose.
+func (l *Listener) Address() Address { return l.address }
+
+// Kinds returns the kinds of connections that the listener gives.
+func (l *Listener) Kinds() []string { return l.kinds }
+
+// Close stops listening. Connections that Accept has given stay open, but for those
+// over QUIC, which live on the listener's socket. It is idempotent, and returns when
+// nothing of the listener runs any more.
+func (l *Listener) Close() error {
+	l.closing.Do(func() {
+		l.cancel()
+		for _, closer := range l.closers {
+			if err := closer(); err != nil && !errors.Is(err, net.ErrClosed) && l.err == nil {
+				l.err = err
+			}
+		}
+		l.work.Wait()
+	})
+	return l.err
+}

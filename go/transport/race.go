@@ -1,0 +1,74 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+type attempt struct {
+	conn Conn
+	err  error
+}
+
+// race dials QUIC and, when that has not answered after the delay or has failed,
+// TLS beside it. The first that authenticates wins; a proof that the node is
+// another one, or that it refuses us, ends the race.
+func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	results := make(chan attempt) // unbuffered: a loser's connection is never left in it
+	pending := 0
+	start := func(dial func(context.Context, Address, DialConfig) (Conn, error)) {
+		pending++
+		go func() {
+			conn, err := dial(ctx, a, cfg)
+			results <- attempt{conn, err}
+		}()
+	}
+	// The losers end by cancel; their connections, if they made one, are closed.
+	defer func() {
+		cancel()
+		left := pending
+		go func() {
+			for range left {
+				if r := <-results; r.conn != nil {
+					_ = r.conn.Close()
+				}
+			}
+		}()
+	}()
+
+	start(dialQUIC)
+	delay := time.NewTimer(cfg.RaceDelay)
+	defer delay.Stop()
+	var failures []error
+	second := false
+	for {
+		select {
+		case <-delay.C:
+			if !second {
+				second = true
+				start(dialTLS)
+			}
+		case r := <-results:
+			pending--
+			if r.err == nil {
+				return r.conn, nil
+			}
+			var mismatch *PinMismatchError
+			var refused *RefusedError
+			if errors.As(r.err, &mismatch) || errors.As(r.err, &refused) {
+				return nil, r.err
+			}
+			failures = append(failures, r.err)
+			if !second {
+				second = true
+				start(dialTLS)
+			}
+			if pending == 0 {
+				return nil, fmt.Errorf("%s cannot be reached: %w", a, errors.Join(failures...))
+			}
+		}
+	}
+}
