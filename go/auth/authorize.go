@@ -1,0 +1,126 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// AppendAuthorizedKey grants a key in an authorized_keys file, which is made if it
+// is missing. A line that grants the same key already is replaced; added says
+// whether there was none. The file is replaced as a whole, readable by its owner
+// alone, and stays as it was on an error, one in the file included.
+func AppendAuthorizedKey(path string, grant Grant) (added bool, err error) {
+	line, err := grant.line()
+	if err != nil {
+		return false, err
+	}
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fmt.Errorf("read the authorized keys: %w", err)
+	}
+	if _, err := ParseAuthorizedKeys(path, data); err != nil {
+		return false, err
+	}
+	var out bytes.Buffer
+	added = true
+	for old := range bytes.Lines(data) {
+		text := bytes.TrimSpace(old)
+		if len(text) > 0 && text[0] != '#' {
+			if known, err := parseGrant(text); err == nil && subtle.ConstantTimeCompare(known.Key, grant.Key) == 1 {
+				if added {
+					out.WriteString(line + "\n")
+				}
+				added = false
+				continue
+			}
+		}
+		out.Write(bytes.TrimSuffix(old, []byte("\n")))
+		out.WriteByte('\n')
+	}
+	if added {
+		out.WriteString(line + "\n")
+	}
+	return added, replaceFile(path, out.Bytes())
+}
+
+// replaceFile writes a file beside path and renames it, so that a reader sees the
+// old or the new one.
+func replaceFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write the authorized keys: %w", err)
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write the authorized keys: %w", err)
+	}
+	return nil
+}
+
+// line gives the grant as a line of authorized_keys.
+func (g *Grant) line() (string, error) {
+	var options []string
+	add := func(name string, values []string) error {
+		for _, v := range values {
+			if v == "" || strings.ContainsAny(v, ",\"\\\n\r") || strings.TrimSpace(v) != v {
+				return fmt.Errorf("%s: %q: want a name without commas, quotes and spaces around it", name, v)
+			}
+		}
+		options = append(options, fmt.Sprintf(`%s="%s"`, name, strings.Join(values, ",")))
+		return nil
+	}
+	if g.Scopes != nil {
+		if err := add("scopes", g.Scopes); err != nil {
+			return "", err
+		}
+	}
+	var resources []string
+	for _, kind := range slices.Sorted(maps.Keys(g.Resources)) {
+		for _, id := range g.Resources[kind] {
+			resources = append(resources, kind+"="+id)
+		}
+	}
+	if len(resources) > 0 {
+		if err := add("resources", resources); err != nil {
+			return "", err
+		}
+	}
+	if len(g.From) > 0 {
+		var from []string
+		for _, prefix := range g.From {
+			from = append(from, prefix.String())
+		}
+		if err := add("from", from); err != nil {
+			return "", err
+		}
+	}
+	if !g.Expires.IsZero() {
+		options = append(options, fmt.Sprintf(`expiry-time="%s"`, g.Expires.UTC().Format("20060102150405Z")))
+	}
+	if strings.ContainsAny(g.Comment, "\n\r") {
+		return "", errors.New("the key's comment must be one line")
+	}
+	line := MarshalPublicKey(g.Key, g.Comment)
+	if len(options) > 0 {
+		line = strings.Join(options, ",") + " " + line
+	}
+	return line, nil
+}

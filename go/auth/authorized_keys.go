@@ -1,0 +1,147 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Grant is one authorized key and what it may do.
+type Grant struct {
+	Key     ed25519.PublicKey
+	Comment string
+	// Scopes; nil means the set's default scopes.
+	Scopes []string
+	// Resources by type.
+	Resources map[string][]string
+	// Expires ends the grant; zero means never.
+	Expires time.Time
+	// From restricts the addresses that the key may come from; empty means any.
+	From []netip.Prefix
+}
+
+// ParseAuthorizedKeys reads an OpenSSH authorized_keys file of Ed25519 keys. The
+// options expiry-time= and from= (addresses and CIDR networks) mean what they mean
+// in sshd(8); scopes="a,b" and resources="type=id,type=id" are this project's.
+// Any other option, or anything that cannot be read, fails with file and line.
+func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
+	var grants []Grant
+	for n, line := range bytes.Split(data, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		grant, err := parseGrant(line)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", file, n+1, err)
+		}
+		grants = append(grants, grant)
+	}
+	return grants, nil
+}
+
+func parseGrant(line []byte) (Grant, error) {
+	public, comment, options, _, err := ssh.ParseAuthorizedKey(line)
+	if err != nil {
+		return Grant{}, fmt.Errorf("this is not a line of authorized_keys: want `[options] ssh-ed25519 AAAA… name`")
+	}
+	grant := Grant{Comment: comment}
+	if grant.Key, err = ed25519Of(public); err != nil {
+		return Grant{}, err
+	}
+	for _, option := range options {
+		name, value, _ := strings.Cut(option, "=")
+		if err := grant.apply(strings.ToLower(name), unquote(value)); err != nil {
+			return Grant{}, err
+		}
+	}
+	return grant, nil
+}
+
+func unquote(s string) string {
+	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {
+		return strings.ReplaceAll(s[1:len(s)-1], `\"`, `"`)
+	}
+	return s
+}
+
+func (g *Grant) apply(name, value string) error {
+	switch name {
+	case "scopes":
+		g.Scopes = split(value)
+	case "resources":
+		g.Resources = map[string][]string{}
+		for _, pair := range split(value) {
+			kind, id, ok := strings.Cut(pair, "=")
+			if !ok || kind == "" || id == "" {
+				return fmt.Errorf("option resources: %q: want type=id", pair)
+			}
+			g.Resources[kind] = append(g.Resources[kind], id)
+		}
+	case "expiry-time":
+		expires, err := parseExpiry(value)
+		if err != nil {
+			return err
+		}
+		g.Expires = expires
+	case "from":
+		for _, pattern := range split(value) {
+			prefix, err := parsePrefix(pattern)
+			if err != nil {
+				return err
+			}
+			g.From = append(g.From, prefix)
+		}
+		if len(g.From) == 0 {
+			return fmt.Errorf("option from is empty: want addresses or networks")
+		}
+	case "cert-authority":
+		return fmt.Errorf("option cert-authority: certificates are not accepted by this version")
+	default:
+		return fmt.Errorf("option %q is not known: this line would grant more than it says", name)
+	}
+	return nil
+}
+
+func split(list string) []string {
+	parts := []string{}
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// parseExpiry reads sshd's YYYYMMDD[HHMM[SS]][Z], local time without the Z.
+func parseExpiry(value string) (time.Time, error) {
+	location := time.Local
+	digits, utc := strings.CutSuffix(value, "Z")
+	if utc {
+		location = time.UTC
+	}
+	const layout = "20060102150405"
+	switch len(digits) {
+	case 8, 12, 14:
+		if t, err := time.ParseInLocation(layout[:len(digits)], digits, location); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("option expiry-time: %q: want YYYYMMDD or YYYYMMDDHHMM[SS], with a Z for UTC", value)
+}
+
+func parsePrefix(pattern string) (netip.Prefix, error) {
+	if prefix, err := netip.ParsePrefix(pattern); err == nil {
+		return prefix.Masked(), nil
+	}
+	addr, err := netip.ParseAddr(pattern)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("option from: %q: want an address or a network such as 192.0.2.0/24; names and wildcards are not taken", pattern)
+	}
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}

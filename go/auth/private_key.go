@@ -1,0 +1,163 @@
+package auth
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// ErrPassphraseRequired says that a private key is protected and no passphrase was
+// given.
+var ErrPassphraseRequired = errors.New("the private key is protected by a passphrase, and none was given")
+
+// ErrWrongPassphrase says that the passphrase does not open the private key.
+var ErrWrongPassphrase = errors.New("the passphrase does not open the private key")
+
+// maxKeyFile bounds what is read of a key file, in bytes; real ones have under 1 KiB.
+const maxKeyFile = 64 << 10
+
+const opensshType = "OPENSSH PRIVATE KEY"
+
+// ParsePrivateKey reads an Ed25519 private key in OpenSSH's format; passphrase is
+// needed for a protected one, and nil otherwise. The caller owns both slices and
+// the key that comes back.
+func ParsePrivateKey(data, passphrase []byte) (ed25519.PrivateKey, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, errors.New("the private key is empty: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, errors.New("this is not a private key: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
+	}
+	if block.Type != opensshType {
+		return nil, fmt.Errorf("the key is in PEM format %q, and OpenSSH's is wanted: convert it with `ssh-keygen -p -f FILE`, or make an Ed25519 key with `ssh-keygen -t ed25519`", block.Type)
+	}
+	raw, err := parseOpenSSH(data, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := raw.(*ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("the key is not an Ed25519 key but a %s: make one with `ssh-keygen -t ed25519`", keyKind(raw))
+	}
+	return *key, nil
+}
+
+func parseOpenSSH(data, passphrase []byte) (any, error) {
+	raw, err := ssh.ParseRawPrivateKey(data)
+	var protected *ssh.PassphraseMissingError
+	switch {
+	case err == nil:
+		return raw, nil
+	case !errors.As(err, &protected):
+		return nil, fmt.Errorf("the private key is damaged: %w", err)
+	case len(passphrase) == 0:
+		return nil, ErrPassphraseRequired
+	}
+	raw, err = ssh.ParseRawPrivateKeyWithPassphrase(data, passphrase)
+	if err != nil {
+		return nil, ErrWrongPassphrase
+	}
+	return raw, nil
+}
+
+func keyKind(raw any) string {
+	signer, err := ssh.NewSignerFromKey(raw)
+	if err != nil {
+		return "key of another kind"
+	}
+	return signer.PublicKey().Type() + " key"
+}
+
+// LoadPrivateKey reads a private key from a file. As ssh does, it refuses a file
+// that others than its owner can read.
+func LoadPrivateKey(path string, passphrase []byte) (ed25519.PrivateKey, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the key file: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the key file: %w", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("key file %s is a directory: name the file in it", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("key file %s is not a regular file", path)
+	case tooOpen(info):
+		return nil, fmt.Errorf("key file %s can be read by others (mode %04o): run `chmod 600 %s`", path, info.Mode().Perm(), path)
+	case info.Size() == 0:
+		return nil, fmt.Errorf("key file %s is empty: make a key with `alknet key generate`", path)
+	case info.Size() > maxKeyFile:
+		return nil, fmt.Errorf("key file %s has %d bytes, which is no private key", path, info.Size())
+	}
+	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
+	defer clear(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the key file: %w", err)
+	}
+	key, err := ParsePrivateKey(data, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("key file %s: %w", path, err)
+	}
+	return key, nil
+}
+
+// GenerateKey makes a new principal key.
+func GenerateKey() (ed25519.PrivateKey, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	return key, nil
+}
+
+// MarshalPrivateKey gives the key in OpenSSH's format, protected when passphrase is
+// not empty. The caller wipes what it does not need any more.
+func MarshalPrivateKey(key ed25519.PrivateKey, comment string, passphrase []byte) ([]byte, error) {
+	var block *pem.Block
+	var err error
+	if len(passphrase) > 0 {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(key, comment, passphrase)
+	} else {
+		block, err = ssh.MarshalPrivateKey(key, comment)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("encode the private key: %w", err)
+	}
+	return pem.EncodeToMemory(block), nil
+}
+
+// WritePrivateKey writes the key to a new file that its owner alone can read. A file
+// that exists is never replaced: the error matches os.ErrExist.
+func WritePrivateKey(path string, key ed25519.PrivateKey, comment string, passphrase []byte) error {
+	data, err := MarshalPrivateKey(key, comment, passphrase)
+	if err != nil {
+		return err
+	}
+	defer clear(data)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the key file: %w", err)
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = os.Remove(path)
+		return fmt.Errorf("write the key file: %w", err)
+	}
+	return nil
+}

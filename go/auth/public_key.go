@@ -1,0 +1,45 @@
+package auth
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// MarshalPublicKey gives the key as a line of authorized_keys, without a line end.
+func MarshalPublicKey(key ed25519.PublicKey, comment string) string {
+	public, err := ssh.NewPublicKey(key)
+	if err != nil {
+		return "" // only for a key of a wrong length
+	}
+	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(public)), "\n")
+	if comment != "" {
+		line += " " + comment
+	}
+	return line
+}
+
+// ParsePublicKey reads a line "ssh-ed25519 AAAA… comment" without options.
+func ParsePublicKey(line string) (key ed25519.PublicKey, comment string, err error) {
+	public, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return nil, "", errors.New("this is not a public key: want a line such as `ssh-ed25519 AAAA… name`")
+	}
+	if len(options) > 0 || len(strings.TrimSpace(string(rest))) > 0 {
+		return nil, "", errors.New("want one public key alone, without options")
+	}
+	key, err = ed25519Of(public)
+	return key, comment, err
+}
+
+func ed25519Of(public ssh.PublicKey) (ed25519.PublicKey, error) {
+	if wrapped, ok := public.(ssh.CryptoPublicKey); ok && public.Type() == ssh.KeyAlgoED25519 {
+		if key, ok := wrapped.CryptoPublicKey().(ed25519.PublicKey); ok {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("a key of type %s: only ssh-ed25519 is taken", public.Type())
+}
