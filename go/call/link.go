@@ -10,7 +10,8 @@ import (
 type Link interface {
 	io.Reader
 	io.Writer
-	// Close ends the connection and tells the other side why where it can.
+	// Close ends the connection and tells the other side why where it can; then the
+	// other side's errors have a method CloseReason() string that gives it.
 	Close(reason string) error
 	// KeepsAlive reports whether the transport itself notices a dead peer, so that
 	// the session need not send pings.

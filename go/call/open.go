@@ -47,7 +47,7 @@ func (s *Session) abort(err *Error) {
 	s.farewell()
 	s.out.abandon()
 	s.cancel()
-	_ = s.link.Close(err.Message)
+	_ = s.link.Close(err.Error())
 }
 
 func (s *Session) acceptOpen(ctx context.Context) *Error {
@@ -128,6 +128,9 @@ func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
 		if errors.As(err, &malformed) {
 			return wire.Envelope{}, Errorf(ProtocolError, "%w", err)
 		}
+		if told := closeReason(err); told != nil {
+			return wire.Envelope{}, told
+		}
 		return wire.Envelope{}, Errorf(Unavailable, "the other node closed the connection before the session was open: %w", err)
 	}
 	env, err := wire.ParseEnvelope(body)
@@ -145,7 +148,7 @@ func Open(ctx context.Context, link Link, cfg Config) (*Session, error) {
 	if err := s.openDial(ctx); err != nil {
 		s.out.abandon()
 		s.cancel()
-		_ = link.Close(err.Message)
+		_ = link.Close(err.Error())
 		return nil, err
 	}
 	s.start()

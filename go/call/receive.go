@@ -40,7 +40,7 @@ func (s *Session) readEnded(err error) {
 	case errors.As(err, &malformed):
 		s.breach(err)
 	case errors.As(err, &refused):
-		s.fail(refused, refused.Message)
+		s.fail(refused, refused.Error())
 	case err != nil:
 		s.lost(err)
 	}

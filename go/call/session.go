@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -255,7 +256,7 @@ func (s *Session) breach(err error) {
 	s.cfg.Logger.Warn("session ended", "code", ProtocolError, "reason", err.Error())
 	s.out.addBuilt(wire.Failed, "", e.AppendJSON)
 	s.farewell()
-	s.fail(e, e.Message)
+	s.fail(e, e.Error())
 }
 
 // writeFailed is called by an output whose stream does not take bytes any more.
@@ -271,7 +272,25 @@ func (s *Session) lost(err error) {
 		s.fail(Errorf(Unavailable, "the other node has closed the session"), "")
 		return
 	}
+	if told := closeReason(err); told != nil {
+		s.fail(Errorf(Unavailable, "the other node ended the session: %w", told), "")
+		return
+	}
 	s.fail(Errorf(Unavailable, "the session was lost: %w", err), "")
+}
+
+// closeReason reads the "CODE: message" that a transport with close reasons carries
+// beside the last frames, which may not arrive there.
+func closeReason(err error) *Error {
+	var closed interface{ CloseReason() string }
+	if !errors.As(err, &closed) {
+		return nil
+	}
+	code, message, ok := strings.Cut(closed.CloseReason(), ": ")
+	if !ok || !codePattern.MatchString(code) {
+		return nil
+	}
+	return Errorf(Code(code), "%s", message)
 }
 
 // addQueued accounts for bytes that wait to be sent. A peer that makes the node

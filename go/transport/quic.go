@@ -112,8 +112,8 @@ func (c *quicConn) translate(err error) error {
 	return refusal(err, c.presented)
 }
 
-// RemoteClosedError says that the other side has closed the connection; it matches
-// io.EOF's meaning and carries the reason where one was given.
+// RemoteClosedError says that the other side has closed the connection, and why
+// where it said so.
 type RemoteClosedError struct{ Reason string }
 
 // Error returns the reason.
@@ -123,6 +123,9 @@ func (e *RemoteClosedError) Error() string {
 	}
 	return "the other node has closed the connection: " + e.Reason
 }
+
+// CloseReason returns the reason as the other side gave it.
+func (e *RemoteClosedError) CloseReason() string { return e.Reason }
 
 func (c *quicConn) OpenStream() (SendStream, error) {
 	s, err := c.conn.OpenUniStream()
