@@ -3,11 +3,13 @@ module github.com/alkdev/alknet
 go 1.26.0
 
 require (
+	github.com/alecthomas/kong v1.17.0
 	github.com/mr-tron/base58 v1.3.0
 	github.com/quic-go/quic-go v0.65.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	go.uber.org/goleak v1.3.0
 	golang.org/x/crypto v0.58.0
+	golang.org/x/term v0.47.0
 	golang.org/x/text v0.43.0
 )
 

@@ -1,0 +1,124 @@
+// Command alknet is the node as one program: server, client and tools.
+//
+//	alknet serve                         start a node on 127.0.0.1:4433
+//	alknet key generate                  make a key for this user
+//	alknet authorize 'ssh-ed25519 AAAA…' let a key connect
+//	alknet call ADDRESS /ns/op JSON      call an operation
+//
+// What a program may want to read goes to stdout, what a person is told to stderr.
+// The exit status is 0 when it went well, 1 when the operation failed, 2 for wrong
+// usage.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/alkdev/alknet/go/call"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// cli is the command line.
+type cli struct {
+	Home string `help:"Folder of keys and state (default: the platform's state folder)." env:"ALKNET_HOME" placeholder:"DIR"`
+
+	Serve     serveCmd     `cmd:"" help:"Start a node that listens."`
+	Call      callCmd      `cmd:"" help:"Call an operation and print its output."`
+	Subscribe subscribeCmd `cmd:"" help:"Subscribe to an operation and print its events, a line each."`
+	Services  servicesCmd  `cmd:"" help:"List the operations that you may call."`
+	Key       keyCmd       `cmd:"" help:"Make and show keys."`
+	Authorize authorizeCmd `cmd:"" help:"Let a public key connect to this node."`
+	Token     tokenCmd     `cmd:"" help:"Print a token that is good for five minutes."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+}
+
+// app is what every command gets.
+type app struct {
+	ctx    context.Context
+	home   string
+	stdout io.Writer
+	stderr io.Writer
+}
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake on the command line that the parser could not see.
+type usageError struct{ error }
+
+func main() {
+	// Libraries below may log through the standard logger; what they have to say is
+	// for developers, not for the person at the terminal.
+	log.SetOutput(io.Discard)
+	debug.SetTraceback("none") // a crash must not print what is on the stack
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	var c cli
+	exit := -1
+	parser, err := kong.New(&c, kong.Name("alknet"),
+		kong.Description("A self-hosted network of nodes that call each other."),
+		kong.Writers(stdout, stderr), kong.Exit(func(code int) { exit = code }),
+		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		fmt.Fprintln(stderr, "alknet:", err)
+		return exitUsage
+	}
+	parsed, err := parser.Parse(args)
+	if exit >= 0 {
+		return exit // --help
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "alknet: %v\nSee `alknet --help`.\n", err)
+		return exitUsage
+	}
+	home, err := stateFolder(c.Home)
+	if err != nil {
+		fmt.Fprintln(stderr, "alknet:", err)
+		return exitFailed
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
+	err = parsed.Run(&app{ctx: ctx, home: home, stdout: stdout, stderr: stderr})
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintln(stderr, "alknet:", err)
+		return exitUsage
+	}
+	fmt.Fprintln(stderr, "alknet:", describe(err))
+	return exitFailed
+}
+
+// describe gives an error's text, with the violations of a schema one a line.
+func describe(err error) string {
+	var e *call.Error
+	if errors.As(err, &e) && len(e.Details) > 0 {
+		return fmt.Sprintf("%v\n%s", err, e.Details)
+	}
+	return err.Error()
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(a *app) error {
+	_, err := fmt.Fprintln(a.stdout, "alknet", version)
+	return err
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/transport"
+)
+
+// remote are the flags of commands that connect to a node.
+type remote struct {
+	Address  string        `arg:"" help:"The node: alknet://<endpoint-id>@host:port, as alknet serve prints it."`
+	Key      string        `help:"Your key file (default: client_key in the state folder)." placeholder:"FILE"`
+	Insecure bool          `help:"Accept any certificate of a node whose key the address does not pin."`
+	Timeout  time.Duration `help:"How long connecting, and a call, may take." default:"10s"`
+}
+
+func (r *remote) connect(a *app) (*node.Client, error) {
+	if _, err := transport.ParseAddress(r.Address); err != nil {
+		return nil, usageError{err}
+	}
+	key, err := a.userKey(r.Key)
+	if err != nil {
+		return nil, err
+	}
+	return node.Connect(a.ctx, node.ClientConfig{
+		Address: r.Address, Key: key, Insecure: r.Insecure, Timeout: r.Timeout, Registry: call.NewRegistry(), NoReconnect: true,
+		Agent: "alknet/" + version, Logger: slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+}
+
+// disconnect gives the last frames a moment to leave.
+func disconnect(client *node.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	client.Close(ctx)
+}
+
+// request is an operation and its input.
+type request struct {
+	Operation string `arg:"" help:"The operation, /namespace/operation."`
+	Input     string `arg:"" optional:"" help:"The input as JSON." default:"null"`
+}
+
+func (r *request) check() error {
+	if err := call.CheckName(r.Operation); err != nil {
+		return usageError{err}
+	}
+	if !json.Valid([]byte(r.Input)) {
+		return usageError{errors.New(`the input is not JSON: quote it for the shell, as in '{"name":"value"}'`)}
+	}
+	return nil
+}
+
+type callCmd struct {
+	remote
+	request
+}
+
+func (c *callCmd) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	client, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	output, err := client.Call(a.ctx, c.Operation, json.RawMessage(c.Input), call.WithTimeout(c.Timeout))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.stdout, string(output))
+	return err
+}
+
+type subscribeCmd struct {
+	remote
+	request
+	Count int `help:"Stop after so many events (default: go on)." placeholder:"N"`
+}
+
+func (c *subscribeCmd) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	client, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	events, err := client.Subscribe(a.ctx, c.Operation, json.RawMessage(c.Input))
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	for n := 1; ; n++ {
+		event, err := events.Next(a.ctx)
+		if errors.Is(err, io.EOF) || a.ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(a.stdout, string(event)); err != nil || n == c.Count {
+			return err
+		}
+	}
+}
+
+type servicesCmd struct {
+	remote
+	JSON bool `help:"Print JSON."`
+}
+
+func (c *servicesCmd) Run(a *app) error {
+	client, err := c.connect(a)
+	if err != nil {
+		return err
+	}
+	defer disconnect(client)
+	output, err := client.Call(a.ctx, "/services/list", nil, call.WithTimeout(c.Timeout))
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		_, err = fmt.Fprintln(a.stdout, string(output))
+		return err
+	}
+	var list struct {
+		Operations []struct{ Name, Type, Description string }
+	}
+	if err := json.Unmarshal(output, &list); err != nil {
+		return fmt.Errorf("the node's list of operations: %w", err)
+	}
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, op := range list.Operations {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", op.Name, op.Type, op.Description)
+	}
+	return table.Flush()
+}

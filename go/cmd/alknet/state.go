@@ -1,0 +1,108 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/term"
+
+	"github.com/alkdev/alknet/go/auth"
+)
+
+// The files of the state folder.
+const (
+	nodeKeyFile    = "node_key"        // of `alknet serve`
+	userKeyFile    = "client_key"      // of the other commands
+	authorizedFile = "authorized_keys" // who may connect to `alknet serve`
+)
+
+// stateFolder returns where keys and state are: --home, or the platform's folder.
+func stateFolder(home string) (string, error) {
+	if home != "" {
+		return filepath.Abs(home)
+	}
+	if runtime.GOOS == "linux" {
+		if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "alknet"), nil
+		}
+		if user, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(user, ".local", "state", "alknet"), nil
+		}
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", errors.New("there is no home folder: name the state folder with --home or ALKNET_HOME")
+	}
+	return filepath.Join(dir, "alknet"), nil
+}
+
+func (a *app) file(name string) string { return filepath.Join(a.home, name) }
+
+// makeHome makes the state folder, for its owner alone.
+func (a *app) makeHome() error {
+	if err := os.MkdirAll(a.home, 0o700); err != nil {
+		return fmt.Errorf("make the state folder: %w", err)
+	}
+	return nil
+}
+
+// loadKey reads a key file and asks for its passphrase when it has one.
+func (a *app) loadKey(path string) (ed25519.PrivateKey, error) {
+	key, err := auth.LoadPrivateKey(path, nil)
+	if !errors.Is(err, auth.ErrPassphraseRequired) {
+		return key, err
+	}
+	passphrase, err := a.readPassphrase("Passphrase of " + path + ": ")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(passphrase)
+	return auth.LoadPrivateKey(path, passphrase)
+}
+
+// readPassphrase asks on the terminal, without echo.
+func (a *app) readPassphrase(prompt string) ([]byte, error) {
+	fd := int(os.Stdin.Fd())
+	if !term.IsTerminal(fd) {
+		return nil, auth.ErrPassphraseRequired
+	}
+	fmt.Fprint(a.stderr, prompt)
+	defer fmt.Fprintln(a.stderr)
+	return term.ReadPassword(fd)
+}
+
+// userKey reads the key that this user calls with.
+func (a *app) userKey(path string) (ed25519.PrivateKey, error) {
+	if path != "" {
+		return a.loadKey(path)
+	}
+	key, err := a.loadKey(a.file(userKeyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("you have no key yet: make one with `alknet key generate`, then have it authorized on the node with `alknet authorize`")
+	}
+	return key, err
+}
+
+// nodeKey reads the key of `alknet serve`, and makes it the first time.
+func (a *app) nodeKey(path string) (ed25519.PrivateKey, error) {
+	if path != "" {
+		return a.loadKey(path)
+	}
+	if err := a.makeHome(); err != nil {
+		return nil, err
+	}
+	path = a.file(nodeKeyFile)
+	key, err := a.loadKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if key, err = auth.GenerateKey(); err != nil {
+		return nil, err
+	}
+	return key, auth.WritePrivateKey(path, key, "alknet node", nil)
+}
