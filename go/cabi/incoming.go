@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// incoming is a request of another node that a handler in JavaScript answers.
+type incoming struct{ *call.Request }
+
+// handle registers an operation whose handler is in JavaScript.
+func (e *environment) handle(f *fields) {
+	n, req, text := f.number(), f.number(), f.next()
+	if f.bad {
+		return
+	}
+	fail := func(err error) { e.queue.add(kindError, req, asError(err).AppendJSON) }
+	ep := e.endpoint(n)
+	if ep == nil {
+		fail(call.Errorf(call.Unavailable, "the node is closed"))
+		return
+	}
+	var spec call.OperationSpec
+	if err := json.Unmarshal(text, &spec); err != nil {
+		fail(call.Errorf(call.InvalidInput, "the operation's spec: %w", err))
+		return
+	}
+	err := ep.registry.HandleAsync(spec, func(r *call.Request) { e.deliver(n, r) })
+	switch {
+	case errors.Is(err, call.ErrDuplicate):
+		fail(call.Errorf(call.Conflict, "%w", err))
+	case err != nil:
+		fail(call.Errorf(call.InvalidInput, "%w", err))
+	default:
+		e.queue.addRaw(kindCompleted, req, emptyObject)
+	}
+}
+
+// deliver hands a request to JavaScript.
+func (e *environment) deliver(n int64, r *call.Request) {
+	id := e.incoming.add(&incoming{r})
+	r.OnCredit(func(credit int) {
+		e.queue.add(kindCredit, id, func(dst []byte) []byte { return strconv.AppendInt(dst, int64(credit), 10) })
+		e.queue.wake()
+	})
+	r.OnCancel(func(err *call.Error) {
+		if e.incoming.remove(id) == nil {
+			return
+		}
+		reason := "disconnected"
+		switch err.Code {
+		case call.Aborted:
+			reason = "aborted"
+		case call.Timeout:
+			reason = "timeout"
+		}
+		e.queue.add(kindCancelled, id, func(dst []byte) []byte {
+			dst = append(dst, `{"reason":"`+reason+`","message":`...)
+			return append(wire.AppendText(dst, err.Message), '}')
+		})
+		e.queue.wake()
+	})
+	kind := "call"
+	if r.Type() == call.TypeSubscription {
+		kind = "subscription"
+	}
+	context := map[string]any{"requestId": r.ID(), "identity": r.Identity()}
+	if t, ok := r.Deadline(); ok {
+		context["deadline"] = t.UnixMilli()
+	}
+	if w, ok := r.Window(); ok {
+		context["window"] = w
+	}
+	if m := r.Metadata(); m != nil {
+		context["metadata"] = m
+	}
+	if p := r.ParentRequestID(); p != "" {
+		context["parentRequestId"] = p
+	}
+	told, err := json.Marshal(context)
+	if err != nil {
+		r.Fail(err)
+		return
+	}
+	e.queue.add(kindRequest, id, func(dst []byte) []byte {
+		dst = strconv.AppendInt(append(dst, '['), n, 10)
+		dst = strconv.AppendInt(append(dst, ','), e.sessionHandle(r.Session()), 10)
+		dst = wire.AppendText(append(dst, ','), r.Operation())
+		dst = wire.AppendText(append(dst, ','), kind)
+		dst = append(append(dst, ','), told...)
+		dst = append(append(dst, ','), r.Input()...)
+		return append(dst, ']')
+	})
+	// A handler without a schema is served by the goroutine that reads the session,
+	// which wakes JavaScript after the batch; one with a schema is not.
+	e.queue.wake()
+}
+
+// answer carries out R, E, D and F.
+func (e *environment) answer(command byte, f *fields) {
+	id := f.number()
+	if f.bad {
+		return
+	}
+	var payload []byte
+	if command != 'D' {
+		payload = f.next()
+	}
+	if f.bad {
+		return
+	}
+	r := e.incoming.get(id)
+	if r == nil {
+		return // it was cancelled, and JavaScript has been told
+	}
+	if command == 'E' {
+		if err := r.TrySend(payload); errors.Is(err, call.ErrNoCredit) {
+			r.Fail(call.Errorf(call.ResourceExhausted, "the handler sent more events than its caller had room for"))
+		} else if err == nil {
+			return
+		}
+	}
+	if e.incoming.remove(id) == nil {
+		return
+	}
+	switch command {
+	case 'R':
+		_ = r.Respond(payload)
+	case 'D':
+		_ = r.Complete()
+	case 'F':
+		r.Fail(call.ParseError(payload))
+	}
+	e.queue.addRaw(kindSettled, id, []byte("null"))
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/json"
+	"runtime"
+	"strings"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/transport"
+)
+
+// abiVersion is ALK_ABI_VERSION, as `version` tells it.
+const abiVersion = 1
+
+// invoke carries out a synchronous operation; ok false means that answer is an
+// error object. The caller wipes input and answer.
+func invoke(name string, input []byte) (answer []byte, ok bool) {
+	value, err := invoked(name, input)
+	if err == nil {
+		if answer, err = json.Marshal(value); err == nil {
+			return answer, true
+		}
+	}
+	return asError(err).AppendJSON(nil), false
+}
+
+func invoked(name string, input []byte) (any, error) {
+	switch name {
+	case "version":
+		return map[string]any{"version": version, "go": runtime.Version(), "abi": abiVersion}, nil
+	case "generateKey":
+		return generateKey(string(input))
+	case "publicKey":
+		return publicKey(input)
+	case "parseAddress":
+		a, err := transport.ParseAddress(string(input))
+		if err != nil {
+			return nil, call.Errorf(call.InvalidInput, "%w", err)
+		}
+		told := map[string]any{"scheme": a.Scheme, "endpointId": nil, "host": a.Host, "port": a.Port, "path": a.Path}
+		if a.Peer != nil {
+			told["endpointId"] = principal.EndpointID(a.Peer)
+		}
+		return told, nil
+	}
+	return nil, call.Errorf(call.Unimplemented, "there is no synchronous operation %q", name)
+}
+
+func generateKey(comment string) (any, error) {
+	if strings.ContainsAny(comment, "\r\n") {
+		return nil, call.Errorf(call.InvalidInput, "the key's comment must be one line")
+	}
+	key, err := auth.GenerateKey()
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	text, err := auth.MarshalPrivateKey(key, comment, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	told := describe(key.Public().(ed25519.PublicKey), comment)
+	told["privateKey"] = string(text)
+	return told, nil
+}
+
+func publicKey(input []byte) (any, error) {
+	if bytes.Contains(input, []byte("PRIVATE KEY-----")) {
+		key, err := auth.ParsePrivateKey(input, nil)
+		if err != nil {
+			return nil, call.Errorf(call.InvalidInput, "%w", err)
+		}
+		defer clear(key)
+		return describe(key.Public().(ed25519.PublicKey), ""), nil
+	}
+	key, comment, err := auth.ParsePublicKey(string(input))
+	if err != nil {
+		return nil, call.Errorf(call.InvalidInput, "%w", err)
+	}
+	return describe(key, comment), nil
+}
+
+func describe(key ed25519.PublicKey, comment string) map[string]any {
+	return map[string]any{
+		"publicKey": auth.MarshalPublicKey(key, comment), "endpointId": principal.EndpointID(key), "fingerprint": principal.Fingerprint(key),
+	}
+}

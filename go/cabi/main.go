@@ -1,0 +1,147 @@
+// Command cabi is the engine behind the Node.js addon, built as a C archive. It
+// holds no behaviour of the protocol: it turns commands into calls of the packages
+// below and their results into completions, as binding/alknet.h and docs/ABI.md
+// say. It is the only package that uses cgo.
+//
+// Nothing here prints, installs a signal handler or changes a limit of the host
+// process, and every export and goroutine recovers from a panic: a defect of the
+// engine must not end somebody's program.
+package main
+
+/*
+#include "../../binding/alknet.h"
+
+typedef const uint8_t alk_const_bytes;
+typedef const char alk_const_text;
+
+static void alk_wake(alk_wake_fn wake, void *context) { wake(context); }
+*/
+import "C"
+
+import (
+	"io"
+	"log"
+	"unsafe"
+)
+
+func init() {
+	// Libraries below write warnings through the standard logger, to a stderr that is
+	// not ours.
+	log.SetOutput(io.Discard)
+}
+
+func main() {} // required of a C archive, never run
+
+//export alk_abi_version
+func alk_abi_version() C.int32_t { return C.ALK_ABI_VERSION }
+
+//export alk_open
+func alk_open(wake C.alk_wake_fn, context unsafe.Pointer) (result C.int64_t) {
+	defer recoverInto(&result)
+	if wake == nil {
+		return C.ALK_EINVAL
+	}
+	return C.int64_t(environments.add(newEnvironment(func() { C.alk_wake(wake, context) })))
+}
+
+//export alk_submit
+func alk_submit(env C.int64_t, batch *C.alk_const_bytes, length C.size_t) (result C.int32_t) {
+	defer recoverInto(&result)
+	e := environments.get(int64(env))
+	if e == nil {
+		return C.ALK_EBADF
+	}
+	if length == 0 {
+		return 0
+	}
+	if batch == nil {
+		return C.ALK_EINVAL
+	}
+	// One copy for the whole batch: what is kept of it outlives the call.
+	if !e.submit(C.GoBytes(unsafe.Pointer(batch), C.int(length))) {
+		return C.ALK_EINVAL
+	}
+	return 0
+}
+
+//export alk_attach
+func alk_attach(env C.int64_t, bytes *C.alk_const_bytes, length C.size_t) (result C.int64_t) {
+	defer recoverInto(&result)
+	e := environments.get(int64(env))
+	switch {
+	case e == nil:
+		return C.ALK_EBADF
+	case bytes == nil && length > 0:
+		return C.ALK_EINVAL
+	case length > maxAttachment:
+		return C.ALK_ERANGE
+	}
+	id, ok := e.attachments.add(C.GoBytes(unsafe.Pointer(bytes), C.int(length)))
+	if !ok {
+		return C.ALK_EINVAL
+	}
+	return C.int64_t(id)
+}
+
+//export alk_poll
+func alk_poll(env C.int64_t, buffer *C.uint8_t, capacity C.size_t, needed *C.size_t, ascii, more *C.int32_t) (result C.int64_t) {
+	defer recoverInto(&result)
+	e := environments.get(int64(env))
+	if e == nil {
+		return C.ALK_EBADF
+	}
+	if buffer == nil || needed == nil || ascii == nil || more == nil {
+		return C.ALK_EINVAL
+	}
+	batch := e.queue.take(unsafe.Slice((*byte)(buffer), int(capacity)))
+	*needed, *ascii, *more = C.size_t(batch.needed), 0, 0
+	if batch.ascii {
+		*ascii = 1
+	}
+	if batch.more {
+		*more = 1
+	}
+	if batch.needed > 0 {
+		return C.ALK_ERANGE
+	}
+	return C.int64_t(batch.length)
+}
+
+//export alk_invoke
+func alk_invoke(name *C.alk_const_text, input *C.alk_const_bytes, length C.size_t, buffer *C.uint8_t, capacity C.size_t, needed *C.size_t) (result C.int64_t) {
+	defer recoverInto(&result)
+	if name == nil || needed == nil || buffer == nil && capacity > 0 || input == nil && length > 0 {
+		return C.ALK_EINVAL
+	}
+	in := C.GoBytes(unsafe.Pointer(input), C.int(length))
+	defer clear(in)
+	answer, ok := invoke(C.GoString((*C.char)(unsafe.Pointer(name))), in)
+	defer clear(answer)
+	*needed = C.size_t(len(answer))
+	if len(answer) > int(capacity) {
+		return C.ALK_ERANGE
+	}
+	copy(unsafe.Slice((*byte)(buffer), int(capacity)), answer)
+	if !ok {
+		return C.ALK_EFAILED
+	}
+	return C.int64_t(len(answer))
+}
+
+//export alk_close
+func alk_close(env C.int64_t) (result C.int32_t) {
+	defer recoverInto(&result)
+	e := environments.remove(int64(env))
+	if e == nil {
+		return C.ALK_EBADF
+	}
+	e.close()
+	return 0
+}
+
+// recoverInto makes a panic in an export ALK_EINTERNAL.
+func recoverInto[T C.int32_t | C.int64_t](result *T) {
+	if recover() != nil {
+		*result = C.ALK_EINTERNAL
+	}
+}

@@ -1,0 +1,276 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/principal"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// keyOptions say where a node's key comes from.
+type keyOptions struct {
+	Key        int64  `json:"key"`        // attachment
+	Passphrase int64  `json:"passphrase"` // attachment
+	KeyPath    string `json:"keyPath"`
+}
+
+type connectOptions struct {
+	keyOptions
+	Address    string   `json:"address"`
+	Token      string   `json:"token"`
+	Insecure   bool     `json:"insecure"`
+	CA         string   `json:"ca"`
+	Timeout    float64  `json:"timeout"`
+	Reconnect  *bool    `json:"reconnect"`
+	Agent      string   `json:"agent"`
+	PeerScopes []string `json:"peerScopes"`
+}
+
+type serveOptions struct {
+	keyOptions
+	Listen             []string    `json:"listen"`
+	AuthorizedKeys     []string    `json:"authorizedKeys"`
+	AuthorizedKeysPath string      `json:"authorizedKeysPath"`
+	DefaultScopes      []string    `json:"defaultScopes"`
+	AllowAnonymous     bool        `json:"allowAnonymous"`
+	Name               string      `json:"name"`
+	Drain              *float64    `json:"drain"`
+	Limits             call.Limits `json:"limits"`
+}
+
+// load reads the key; nil without an error means that none was named. Attachments
+// are wiped either way.
+func (o *keyOptions) load(e *environment) (ed25519.PrivateKey, error) {
+	data, passphrase := e.attachments.take(o.Key), e.attachments.take(o.Passphrase)
+	defer clear(data)
+	defer clear(passphrase)
+	var key ed25519.PrivateKey
+	var err error
+	switch {
+	case o.Key != 0:
+		key, err = auth.ParsePrivateKey(data, passphrase)
+	case o.KeyPath != "":
+		key, err = auth.LoadPrivateKey(o.KeyPath, passphrase)
+	}
+	if err != nil {
+		return nil, call.Errorf(call.InvalidInput, "%w", err)
+	}
+	return key, nil
+}
+
+// open starts a connect or a serve; run ends with opened or failed.
+func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte) error) {
+	ctx, cancel := context.WithCancel(e.ctx)
+	ep := &endpoint{registry: call.NewRegistry(), cancel: cancel}
+	e.mu.Lock()
+	taken := e.closed || e.nodes[n] != nil
+	if !taken {
+		e.nodes[n] = ep
+	}
+	e.mu.Unlock()
+	if taken {
+		cancel()
+		return
+	}
+	e.run(func() {
+		defer cancel()
+		if err := run(ctx, n, ep, options); err != nil {
+			e.mu.Lock()
+			delete(e.nodes, n)
+			e.mu.Unlock()
+			e.postError(kindFailed, n, err)
+		}
+	})
+}
+
+// keep enters what was opened, unless the node was closed meanwhile.
+func (e *environment) keep(n int64, enter func()) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.nodes[n] == nil {
+		return false
+	}
+	enter()
+	return true
+}
+
+var errClosed = call.Errorf(call.Aborted, "the node was closed while it was being opened")
+
+func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+	var o connectOptions
+	if err := json.Unmarshal(text, &o); err != nil {
+		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
+	}
+	key, err := o.load(e)
+	if err != nil {
+		return err
+	}
+	cfg := node.ClientConfig{
+		Address: o.Address, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
+		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
+		AfterBatch: e.queue.wake, OnState: func(s node.State) { e.state(n, s) },
+	}
+	if key != nil {
+		cfg.Key = key
+	}
+	if o.CA != "" {
+		cfg.RootCAs = x509.NewCertPool()
+		if !cfg.RootCAs.AppendCertsFromPEM([]byte(o.CA)) {
+			return call.Errorf(call.InvalidInput, "the option ca holds no certificate in PEM format")
+		}
+	}
+	client, err := node.Connect(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	session, sessionErr := client.Session()
+	if !e.keep(n, func() { ep.client = client }) {
+		(&endpoint{client: client, cancel: ep.cancel}).stop(0)
+		return errClosed
+	}
+	if sessionErr != nil {
+		return nil // lost at once: the state has been told
+	}
+	e.post(kindOpened, n, e.sessionInfo(n, session, o.Address))
+	return nil
+}
+
+// state tells JavaScript what became of a connection.
+func (e *environment) state(n int64, s node.State) {
+	switch s.Status {
+	case node.Disconnected:
+		e.postError(kindDisconnected, n, s.Err)
+	case node.Reconnected:
+		e.post(kindReconnected, n, e.sessionInfo(n, s.Peer, ""))
+	case node.Closed:
+		e.mu.Lock()
+		delete(e.nodes, n)
+		e.mu.Unlock()
+		if s.Err != nil {
+			e.postError(kindClosed, n, s.Err)
+		} else {
+			e.post(kindClosed, n, []byte("null"))
+		}
+	}
+}
+
+func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+	var o serveOptions
+	if err := json.Unmarshal(text, &o); err != nil {
+		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
+	}
+	key, err := o.load(e)
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		if key, err = auth.GenerateKey(); err != nil {
+			return err
+		}
+	}
+	var grants []auth.Grant
+	for i, line := range o.AuthorizedKeys {
+		granted, err := auth.ParseAuthorizedKeys(fmt.Sprintf("authorizedKeys[%d]", i), []byte(line))
+		if err != nil {
+			return call.Errorf(call.InvalidInput, "%w", err)
+		}
+		grants = append(grants, granted...)
+	}
+	if o.AuthorizedKeysPath != "" {
+		data, err := os.ReadFile(o.AuthorizedKeysPath)
+		if err != nil {
+			return call.Errorf(call.InvalidInput, "read the authorized keys: %w", err)
+		}
+		granted, err := auth.ParseAuthorizedKeys(o.AuthorizedKeysPath, data)
+		if err != nil {
+			return call.Errorf(call.InvalidInput, "%w", err)
+		}
+		grants = append(grants, granted...)
+	}
+	if err := node.AddBuiltins(ep.registry, node.Info{
+		Name: o.Name, Version: version, EndpointID: principal.EndpointID(key.Public().(ed25519.PublicKey)), Started: time.Now().UTC(),
+	}); err != nil {
+		return err
+	}
+	cfg := node.HeadConfig{
+		Listen: o.Listen, Key: crypto.Signer(key), Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
+		Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, Limits: o.Limits, AfterBatch: e.queue.wake,
+		OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
+		OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
+	}
+	if o.Drain != nil {
+		cfg.Drain = max(milliseconds(*o.Drain), time.Millisecond)
+	}
+	head, err := node.Serve(ctx, cfg)
+	if err != nil {
+		return call.Errorf(call.Unavailable, "%w", err)
+	}
+	if !e.keep(n, func() { ep.head = head }) {
+		_ = head.Close()
+		return errClosed
+	}
+	payload, err := json.Marshal(map[string]any{"endpointId": head.EndpointID(), "fingerprint": head.Fingerprint(), "addresses": head.Addresses()})
+	if err != nil {
+		return err
+	}
+	e.post(kindOpened, n, payload)
+	return nil
+}
+
+type closeOptions struct {
+	Drain *float64 `json:"drain"` // ms
+}
+
+// closeNode closes a node; closed is the answer, also of one that is not there.
+func (e *environment) closeNode(n int64, text []byte) {
+	var o closeOptions
+	if len(text) > 0 {
+		_ = json.Unmarshal(text, &o) // a malformed option means none: closing must work
+	}
+	drain := node.DefaultDrain
+	if o.Drain != nil {
+		drain = milliseconds(*o.Drain)
+	}
+	e.mu.Lock()
+	ep := e.nodes[n]
+	if ep != nil && ep.client == nil {
+		delete(e.nodes, n)
+	}
+	e.mu.Unlock()
+	switch {
+	case ep == nil:
+		e.queue.addRaw(kindClosed, n, []byte("null"))
+	case ep.client != nil:
+		e.run(func() { ep.stop(drain) }) // the client's last state tells of the end
+	default:
+		e.run(func() {
+			ep.stop(drain)
+			e.post(kindClosed, n, []byte("null"))
+		})
+	}
+}
+
+// stop ends what an endpoint holds, and waits for it.
+func (ep *endpoint) stop(drain time.Duration) {
+	ep.cancel()
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if ep.client != nil {
+		ep.client.Close(ctx)
+	}
+	if ep.head != nil {
+		_ = ep.head.Shutdown(ctx)
+	}
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/node"
+)
+
+// sessionHandle returns the handle of a session, and gives it one the first time:
+// a request may arrive before its session was announced. 0 once it has ended.
+func (e *environment) sessionHandle(s *call.Session) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if handle, ok := e.handles[s]; ok {
+		return handle
+	}
+	if s.Err() != nil {
+		return 0
+	}
+	handle := e.sessions.add(s)
+	e.handles[s] = handle
+	return handle
+}
+
+func (e *environment) forgetSession(s *node.Session) {
+	e.mu.Lock()
+	handle := e.handles[s.Session]
+	delete(e.handles, s.Session)
+	e.mu.Unlock()
+	e.sessions.remove(handle)
+}
+
+// sessionInfo tells of a connection's session; it holds it until it ends.
+func (e *environment) sessionInfo(n int64, s *node.Session, address string) []byte {
+	handle := e.sessionHandle(s.Session)
+	e.run(func() {
+		<-s.Done()
+		e.forgetSession(s)
+	})
+	return encode(map[string]any{
+		"session": handle, "endpointId": s.EndpointID(), "identity": s.Peer().Identity, "address": address, "transport": s.Transport,
+	})
+}
+
+func (e *environment) sessionOpened(n int64, s *node.Session) {
+	handle := e.sessionHandle(s.Session)
+	e.post(kindSessionOpened, handle, encode(map[string]any{
+		"node": n, "identity": s.Identity(), "transport": s.Transport, "remoteAddress": s.Remote.String(), "endpointId": s.EndpointID(),
+	}))
+}
+
+func (e *environment) sessionClosed(n int64, s *node.Session) {
+	handle := e.sessionHandle(s.Session)
+	e.forgetSession(s)
+	told := map[string]any{"node": n, "error": nil}
+	if err := s.Err(); err != nil {
+		told["error"] = asError(err)
+	}
+	e.post(kindSessionClosed, handle, encode(told))
+}
+
+// encode gives the JSON of what the engine itself has put together.
+func encode(value map[string]any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return []byte("null")
+	}
+	return text
+}
