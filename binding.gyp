@@ -1,0 +1,20 @@
+{
+  # Links the Go engine, which the Makefile builds first, into the addon.
+  "targets": [{
+    "target_name": "alknet",
+    "sources": ["binding/addon.cc", "binding/environment.cc", "binding/pin.cc"],
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    "defines": [
+      "NAPI_VERSION=8",
+      "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_ENABLE_MAYBE",
+      "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
+    ],
+    "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-exceptions"],
+    "libraries": ["<(module_root_dir)/build/engine/libalknet.a"],
+    "conditions": [
+      ["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete", "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic"], "libraries": ["-lpthread", "-ldl", "-lresolv"]}],
+      ["OS=='mac'", {"libraries": ["-framework CoreFoundation", "-framework Security", "-lresolv"]}]
+    ]
+  }]
+}

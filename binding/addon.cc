@@ -1,0 +1,83 @@
+// The addon translates between JavaScript values and the C ABI of the engine: no
+// protocol, no JSON, no policy. Exceptions of C++ are off and every Node-API status
+// is checked, because a worker may be terminated in the middle of any call.
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "environment.h"
+#include "pin.h"
+
+namespace {
+
+using alknet::Environment;
+
+template <Napi::Value (Environment::*Method)(const Napi::CallbackInfo&)>
+Napi::Value Call(const Napi::CallbackInfo& info) {
+  Environment* self = Environment::Of(info);
+  if (self == nullptr) return info.Env().Undefined();
+  return (self->*Method)(info);
+}
+
+// invoke(name, bytes): a short operation, done at once. Returns [ok, answer].
+Napi::Value Invoke(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() < 2 || !info[0].IsString() || !info[1].IsTypedArray()) {
+    Napi::TypeError::New(env, "invoke wants a name and a Uint8Array").ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  std::string name = info[0].As<Napi::String>().Utf8Value();
+  void* data = nullptr;
+  size_t length = 0;
+  if (napi_get_typedarray_info(env, info[1], nullptr, &length, &data, nullptr, nullptr) != napi_ok) return Napi::Value();
+  std::vector<uint8_t> answer(4096);
+  size_t needed = 0;
+  int64_t result =
+      alk_invoke(name.c_str(), static_cast<const uint8_t*>(data), length, answer.data(), answer.size(), &needed);
+  if (result == ALK_ERANGE) {
+    answer.resize(needed);
+    result = alk_invoke(name.c_str(), static_cast<const uint8_t*>(data), length, answer.data(), answer.size(), &needed);
+  }
+  bool ok = result >= 0;
+  napi_value text, array;
+  if ((result < 0 && result != ALK_EFAILED) ||
+      napi_create_string_utf8(env, reinterpret_cast<const char*>(answer.data()), needed, &text) != napi_ok) {
+    Napi::Error::New(env, "the engine failed").ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  volatile uint8_t* wipe = answer.data();  // answers may hold a private key
+  for (size_t i = 0; i < answer.size(); i++) wipe[i] = 0;
+  if (napi_create_array_with_length(env, 2, &array) != napi_ok ||
+      napi_set_element(env, array, 0, Napi::Boolean::New(env, ok)) != napi_ok ||
+      napi_set_element(env, array, 1, text) != napi_ok) {
+    return Napi::Value();
+  }
+  return Napi::Value(env, array);
+}
+
+template <typename Function>
+void Export(Napi::Env env, Napi::Object exports, const char* name, Function function) {
+  napi_set_named_property(env, exports, name, Napi::Function::New(env, function, name));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  alknet::PinThisObject();
+  if (alk_abi_version() != ALK_ABI_VERSION) {
+    Napi::Error::New(env, "the engine and the addon are of different versions").ThrowAsJavaScriptException();
+    return exports;
+  }
+  Environment::Attach(env);
+  Export(env, exports, "open", Call<&Environment::Open>);
+  Export(env, exports, "submit", Call<&Environment::Submit>);
+  Export(env, exports, "attach", Call<&Environment::AttachBytes>);
+  Export(env, exports, "poll", Call<&Environment::Poll>);
+  Export(env, exports, "ref", Call<&Environment::SetReferenced>);
+  Export(env, exports, "close", Call<&Environment::Close>);
+  Export(env, exports, "invoke", Invoke);
+  return exports;
+}
+
+NODE_API_MODULE(alknet, Init)
+
+}  // namespace
