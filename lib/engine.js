@@ -1,0 +1,143 @@
+'use strict';
+// The message pipe to the engine: commands go out in one batch a turn, completions
+// come in as one JSON array a batch. docs/ABI.md lists both.
+
+const native = require('./native.js');
+
+const KIND = {
+  opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
+  disconnected: 10, reconnected: 11, closed: 12, sessionOpened: 13, sessionClosed: 14, log: 15, settled: 16,
+};
+
+// A turn of the event loop handles so many batches before others get theirs.
+const MAX_BATCHES = 64;
+
+let open = false;
+let text = '';
+let scheduled = false;
+let nextNode = 0;
+let nextRequest = 0;
+let pins = 0; // reasons to keep the process alive
+
+const nodes = new Map(); // number -> object with the on… methods of a node
+const requests = new Map(); // number -> { responded, event, completed, failed }
+const incoming = new Map(); // number -> { cancelled, credit }
+const sessions = new Map(); // number -> node number
+
+function flush() {
+  scheduled = false;
+  const batch = text;
+  text = '';
+  native.submit(batch);
+}
+
+/** Adds a command; it leaves at the end of this turn, with all others of it. */
+function send(command) {
+  if (!open) {
+    native.open(onWake);
+    open = true;
+  }
+  text += command;
+  if (!scheduled) {
+    scheduled = true;
+    process.nextTick(flush);
+  }
+}
+
+function onWake() {
+  for (let n = 0; n < MAX_BATCHES; n++) {
+    const batch = native.poll();
+    if (batch === undefined) return;
+    dispatch(JSON.parse(batch));
+  }
+  setImmediate(onWake);
+}
+
+function dispatch(batch) {
+  for (let i = 0; i < batch.length; i += 3) {
+    try {
+      deliver(batch[i], batch[i + 1], batch[i + 2]);
+    } catch (error) {
+      // What a listener of the application throws is the application's; the rest of
+      // the batch must still be delivered.
+      process.nextTick(() => { throw error; });
+    }
+  }
+}
+
+function deliver(kind, handle, payload) {
+  switch (kind) {
+    case KIND.responded: return take(requests, handle)?.responded(payload.output);
+    case KIND.event: return requests.get(handle)?.event(payload.output);
+    case KIND.completed: return take(requests, handle)?.completed();
+    case KIND.error: return take(requests, handle)?.failed(payload);
+    case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);
+    case KIND.cancelled: return take(incoming, handle)?.cancelled(payload);
+    case KIND.credit: return incoming.get(handle)?.credit(payload);
+    case KIND.settled: return void incoming.delete(handle);
+    case KIND.opened: return nodes.get(handle)?.onOpened(payload);
+    case KIND.failed: return take(nodes, handle)?.onFailed(payload);
+    case KIND.disconnected: return nodes.get(handle)?.onDisconnected(payload);
+    case KIND.reconnected: return nodes.get(handle)?.onReconnected(payload);
+    case KIND.closed: return take(nodes, handle)?.onClosed(payload);
+    case KIND.sessionOpened:
+      sessions.set(handle, payload.node);
+      return nodes.get(payload.node)?.onSession(handle, payload);
+    case KIND.sessionClosed:
+      sessions.delete(handle);
+      return nodes.get(payload.node)?.onSessionClosed(handle, payload);
+    case KIND.log:
+      for (const node of nodes.values()) node.onLog(payload);
+  }
+}
+
+function take(map, handle) {
+  const entry = map.get(handle);
+  if (entry !== undefined) map.delete(handle);
+  return entry;
+}
+
+/** Enters a node and returns its number. */
+function addNode(node) {
+  nodes.set(++nextNode, node);
+  return nextNode;
+}
+
+/** Enters an outgoing request, which keeps the process alive, and returns its number. */
+function addRequest(request) {
+  requests.set(++nextRequest, request);
+  return nextRequest;
+}
+
+/** Keeps the process alive until unpin. */
+function pin() {
+  if (++pins === 1) {
+    send('');
+    native.ref(true);
+  }
+}
+
+function unpin() {
+  if (--pins === 0) native.ref(false);
+}
+
+/** Copies bytes into the engine; the command that names the number consumes them. */
+function attach(bytes) {
+  send('');
+  const number = native.attach(bytes);
+  if (number <= 0) throw new RangeError(`a key or passphrase of ${bytes.length} bytes is too large`);
+  return number;
+}
+
+/** Carries out a short operation at once. */
+function invoke(name, input) {
+  const [ok, answer] = native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
+  const value = JSON.parse(answer);
+  if (!ok) {
+    const { fromEngine } = require('./error.js');
+    throw fromEngine(value, undefined, new Error());
+  }
+  return value;
+}
+
+module.exports = { send, addNode, addRequest, pin, unpin, attach, invoke, incoming, nodes };

@@ -1,0 +1,11 @@
+'use strict';
+
+const { connect, Connection } = require('./connection.js');
+const { serve, Server } = require('./server.js');
+const { Session } = require('./session.js');
+const { Subscription } = require('./request.js');
+const { AlknetError } = require('./error.js');
+const { generateKey, publicKey, parseAddress } = require('./keys.js');
+const { version } = require('../package.json');
+
+module.exports = { connect, serve, generateKey, publicKey, parseAddress, AlknetError, Connection, Server, Session, Subscription, version };

@@ -1,0 +1,40 @@
+'use strict';
+// Finds and loads the addon of this platform.
+
+const path = require('node:path');
+
+const platform = `${process.platform}-${process.arch}`;
+
+function isMusl() {
+  if (process.platform !== 'linux') return false;
+  const report = process.report?.getReport();
+  return report !== undefined && !report.header.glibcVersionRuntime;
+}
+
+function load() {
+  const attempts = [];
+  for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
+    try {
+      return require(candidate);
+    } catch (cause) {
+      if (cause.code !== 'MODULE_NOT_FOUND') attempts.push(cause);
+    }
+  }
+  throw loadError(attempts);
+}
+
+function loadError(attempts) {
+  let message;
+  if (isMusl()) {
+    message = 'alknet: the native addon cannot be loaded on musl (Alpine): a Go archive needs glibc\'s thread-local storage. Use an image with glibc, such as node:22-slim.';
+  } else if (attempts.length > 0) {
+    message = `alknet: the native addon for ${platform} could not be loaded: ${attempts[0].message}`;
+  } else {
+    message = `alknet: there is no native addon for ${platform} here. Install it with \`npm install @alkdev/alknet-${platform}\`, or, if your package manager leaves optional dependencies out, without --omit=optional.`;
+  }
+  const error = new Error(message, { cause: attempts[0] });
+  error.code = 'ERR_ALKNET_ADDON';
+  return error;
+}
+
+module.exports = load();

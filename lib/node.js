@@ -1,0 +1,185 @@
+'use strict';
+// What connections and servers have in common: handlers, events, life cycle.
+
+const { EventEmitter } = require('node:events');
+const engine = require('./engine.js');
+const check = require('./options.js');
+const { run } = require('./handler.js');
+const { AlknetError, fromEngine } = require('./error.js');
+
+const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
+
+class Node extends EventEmitter {
+  #number;
+  #handlers = new Map();
+  #opening;
+  #closing;
+  #pinned = false;
+  #unrefed = false;
+  #over = false;
+  #warned = new Set();
+
+  /** Sends the command that opens the node; resolves when it is open. */
+  _open(command, options, signal) {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const at = {};
+    Error.captureStackTrace(at, this._open);
+    this.#number = engine.addNode(this);
+    this.#pin(true);
+    engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        engine.send(`close\t${this.#number}\t\n`);
+        reject(signal.reason);
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const end = () => signal?.removeEventListener('abort', onAbort);
+      this.#opening = {
+        resolve: (told) => { end(); resolve(told); },
+        reject: (payload) => { end(); reject(fromEngine(payload, undefined, at)); },
+      };
+    });
+  }
+
+  get _number() { return this.#number; }
+
+  #pin(on) {
+    const want = on && !this.#unrefed && !this.#over;
+    if (want === this.#pinned) return;
+    this.#pinned = want;
+    if (want) engine.pin();
+    else engine.unpin();
+  }
+
+  onOpened(told) { this.#opening.resolve(told); }
+
+  onFailed(payload) {
+    this.#end();
+    this.#opening.reject(payload);
+  }
+
+  onClosed(payload) {
+    const error = payload === null ? undefined : fromEngine(payload);
+    this.#end();
+    // Closed while it was being opened: the promise of connect or serve waits.
+    this.#opening.reject(payload ?? { code: 'ABORTED', message: 'the node was closed while it was being opened', retryable: false });
+    this.#closing?.resolve();
+    this.emit('close', error);
+  }
+
+  #end() {
+    this.#over = true;
+    this.#pin(false);
+  }
+
+  onLog(record) { this.emit('log', record); }
+
+  onRequest(incoming, [, session, operation, kind, told, input]) {
+    const handler = this.#handlers.get(operation);
+    if (handler === undefined) {
+      engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
+      return;
+    }
+    run(this, incoming, operation, kind, told, input, this._session(session, told), handler);
+  }
+
+  reportHandlerError(error, operation) {
+    if (this.emit('handlerError', error, operation)) return;
+    if (this.#warned.has(operation)) return;
+    this.#warned.add(operation);
+    process.emitWarning(`the handler of ${operation} failed: ${error?.stack ?? error}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
+  }
+
+  /**
+   * Offers an operation to the other side. `spec` is its name, or an object with a
+   * name. Resolves when it can be called.
+   */
+  handle(spec, handler) {
+    if (typeof spec === 'string') spec = { name: spec };
+    check.known(spec, SPEC, 'handle');
+    check.operationName(spec?.name);
+    check.func(handler, `the handler of ${spec.name}`);
+    const text = check.json(spec, spec.name);
+    if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
+    const at = {};
+    Error.captureStackTrace(at, this.handle);
+    const before = this.#handlers.get(spec.name);
+    this.#handlers.set(spec.name, handler);
+    return new Promise((resolve, reject) => {
+      engine.pin();
+      const number = engine.addRequest({
+        responded: () => {}, event: () => {},
+        completed: () => { engine.unpin(); resolve(); },
+        failed: (payload) => {
+          engine.unpin();
+          if (before) this.#handlers.set(spec.name, before);
+          else this.#handlers.delete(spec.name);
+          reject(fromEngine(payload, spec.name, at));
+        },
+      });
+      engine.send(`handle\t${this.#number}\t${number}\t${text}\n`);
+    });
+  }
+
+  /** Withdraws an operation; requests that run go on. */
+  unhandle(name) {
+    check.operationName(name);
+    if (this.#handlers.delete(name)) engine.send(`unhandle\t${this.#number}\t${name}\n`);
+  }
+
+  /**
+   * Closes the node: calls that run may finish for `drain` ms, what is left fails
+   * with UNAVAILABLE. Idempotent; resolves when everything has ended.
+   */
+  close(options) {
+    check.known(options, ['drain'], 'close');
+    const drain = options?.drain === undefined ? undefined : check.milliseconds(options.drain, 'drain', 0);
+    if (this.#over) return this.#closing?.promise ?? Promise.resolve();
+    if (this.#closing === undefined) {
+      this.#closing = {};
+      this.#closing.promise = new Promise((resolve) => { this.#closing.resolve = resolve; });
+      this.#unrefed = false; // closing is work that the process waits for
+      this.#pin(true);
+      engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
+    }
+    return this.#closing.promise;
+  }
+
+  /** Lets the open node keep the process alive, which is the default. */
+  ref() {
+    this.#unrefed = false;
+    this.#pin(true);
+    return this;
+  }
+
+  /** Lets the process end while the node is open but nothing is pending. */
+  unref() {
+    this.#unrefed = true;
+    this.#pin(false);
+    return this;
+  }
+
+  get closed() { return this.#over; }
+
+  [Symbol.asyncDispose]() { return this.close(); }
+}
+
+/** Fills `out` with the key that the options name; bytes go beside the text. */
+function keyOptions(out, options) {
+  const { key, passphrase } = options;
+  if (key === undefined) {
+    if (passphrase !== undefined) throw new TypeError('the option passphrase needs the option key');
+    return;
+  }
+  if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw new TypeError(`the option key must be a path or a Uint8Array, not ${check.describe(key)}`);
+  if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
+  if (typeof key === 'string') out.keyPath = key;
+  else out.key = engine.attach(key);
+  if (passphrase !== undefined) {
+    const bytes = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase;
+    out.passphrase = engine.attach(bytes);
+    if (bytes !== passphrase) bytes.fill(0);
+  }
+}
+
+module.exports = { Node, keyOptions };

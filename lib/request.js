@@ -1,0 +1,222 @@
+'use strict';
+// Calls and subscriptions that this side makes.
+
+const diagnostics = require('node:diagnostics_channel');
+const engine = require('./engine.js');
+const check = require('./options.js');
+const { fromEngine } = require('./error.js');
+
+const started = diagnostics.channel('alknet:call:start');
+const ended = diagnostics.channel('alknet:call:end');
+const failed = diagnostics.channel('alknet:call:error');
+
+const CALL_OPTIONS = ['signal', 'timeout', 'metadata', 'authToken'];
+const SUBSCRIBE_OPTIONS = [...CALL_OPTIONS, 'idleTimeout', 'window'];
+const DEFAULT_WINDOW = 256;
+const MAX_WINDOW = 1 << 20;
+
+/** The options as the engine reads them; '' when there are none. */
+function engineOptions(options, names, where) {
+  if (options === undefined) return '';
+  check.known(options, names, where);
+  const out = {};
+  let any = false;
+  if (options.signal !== undefined) check.signal(options.signal);
+  if (options.timeout !== undefined) { out.timeout = check.milliseconds(options.timeout, 'timeout'); any = true; }
+  if (options.idleTimeout !== undefined) { out.idleTimeout = check.milliseconds(options.idleTimeout, 'idleTimeout'); any = true; }
+  if (options.window !== undefined) { out.window = check.integer(options.window, 'window', 1, MAX_WINDOW); any = true; }
+  if (options.authToken !== undefined) { out.authToken = check.string(options.authToken, 'authToken'); any = true; }
+  if (options.metadata !== undefined) {
+    if (typeof options.metadata !== 'object' || options.metadata === null) throw new TypeError('the option metadata must be an object of strings');
+    for (const [key, value] of Object.entries(options.metadata)) check.string(value, `metadata.${key}`);
+    out.metadata = options.metadata;
+    any = true;
+  }
+  return any ? JSON.stringify(out) : '';
+}
+
+/** What was begun and is to be undone at the end of a request. */
+class Watch {
+  constructor(signal, number) {
+    this.signal = signal;
+    this.onAbort = undefined;
+    if (signal) {
+      this.onAbort = () => engine.send(`A\t${number}\t"the caller's signal was aborted"\n`);
+      signal.addEventListener('abort', this.onAbort, { once: true });
+    }
+  }
+
+  end() {
+    if (this.onAbort) this.signal.removeEventListener('abort', this.onAbort);
+  }
+}
+
+/** The error of a request, with the signal's own reason if that ended it. */
+function reasonOf(payload, operation, signal, at) {
+  if (payload.code === 'ABORTED' && signal?.aborted) return signal.reason;
+  return fromEngine(payload, operation, at);
+}
+
+/** Calls an operation of `target` and gives its output. */
+function call(target, operation, input, options) {
+  check.operationName(operation);
+  const text = engineOptions(options, CALL_OPTIONS, 'call');
+  const body = check.json(input, operation);
+  const signal = options?.signal;
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const at = {};
+  Error.captureStackTrace(at, call);
+  return new Promise((resolve, reject) => {
+    const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
+    let watch;
+    const number = engine.addRequest({
+      responded(output) {
+        engine.unpin();
+        watch?.end();
+        if (context) ended.publish(context);
+        resolve(output);
+      },
+      completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); },
+      failed(payload) {
+        engine.unpin();
+        watch?.end();
+        const error = reasonOf(payload, operation, signal, at);
+        if (context) failed.publish({ ...context, error });
+        reject(error);
+      },
+    });
+    engine.pin();
+    if (context) started.publish(context);
+    if (signal) watch = new Watch(signal, number);
+    engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
+  });
+}
+
+/** The events of a subscription, for one consumer. */
+class Subscription {
+  #target;
+  #operation;
+  #body;
+  #text;
+  #signal;
+  #window;
+  #at;
+  #number = 0; // 0: not begun
+  #watch;
+  #events = [];
+  #read = 0;
+  #waiting = [];
+  #over = false; // nothing comes any more
+  #error;
+  #released = false;
+
+  constructor(target, operation, body, text, options, at) {
+    this.#target = target;
+    this.#operation = operation;
+    this.#body = body;
+    this.#text = text;
+    this.#signal = options?.signal;
+    this.#window = options?.window ?? DEFAULT_WINDOW;
+    this.#at = at;
+    this.#begin();
+  }
+
+  #begin() {
+    if (this.#signal?.aborted) {
+      this.#over = true;
+      this.#released = true;
+      this.#error = this.#signal.reason;
+      return;
+    }
+    const self = this;
+    this.#number = engine.addRequest({
+      responded: () => {},
+      event: (output) => self.#onEvent(output),
+      completed: () => self.#end(undefined),
+      failed: (payload) => self.#end(reasonOf(payload, self.#operation, self.#signal, self.#at)),
+    });
+    engine.pin();
+    if (this.#signal) this.#watch = new Watch(this.#signal, this.#number);
+    engine.send(`S\t${this.#target}\t${this.#number}\t${this.#operation}\t${this.#text}\t${this.#body}\n`);
+  }
+
+  #onEvent(output) {
+    if (this.#over) return;
+    const waiter = this.#waiting.shift();
+    if (waiter === undefined) {
+      this.#events.push(output);
+      return;
+    }
+    this.#consumed();
+    waiter.resolve({ value: output, done: false });
+  }
+
+  #consumed() {
+    if (++this.#read < (this.#window + 1) >> 1) return;
+    if (!this.#over) engine.send(`K\t${this.#number}\t${this.#read}\n`);
+    this.#read = 0;
+  }
+
+  #end(error) {
+    if (this.#released) return;
+    this.#released = true;
+    this.#over = true;
+    this.#error ??= error;
+    this.#watch?.end();
+    engine.unpin();
+    for (const waiter of this.#waiting.splice(0)) {
+      if (this.#error !== undefined) {
+        waiter.reject(this.#error);
+        this.#error = undefined;
+      } else {
+        waiter.resolve({ value: undefined, done: true });
+      }
+    }
+  }
+
+  [Symbol.asyncIterator]() { return this; }
+
+  /** The next event; events that came before an error are given first. */
+  next() {
+    if (this.#events.length > 0) {
+      const value = this.#events.shift();
+      this.#consumed();
+      return Promise.resolve({ value, done: false });
+    }
+    if (this.#over) {
+      if (this.#error === undefined) return Promise.resolve({ value: undefined, done: true });
+      const error = this.#error;
+      this.#error = undefined; // told once; after that it has simply ended
+      return Promise.reject(error);
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** Stops the subscription on both sides; `break` in for await calls it. */
+  return(value) {
+    if (!this.#over) engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
+    this.#over = true;
+    this.#events.length = 0;
+    this.#error = undefined;
+    for (const waiter of this.#waiting.splice(0)) waiter.resolve({ value: undefined, done: true });
+    return Promise.resolve({ value, done: true });
+  }
+
+  /** Stops the subscription and fails this one call. */
+  throw(error) {
+    this.return();
+    return Promise.reject(error);
+  }
+
+  [Symbol.asyncDispose]() { return this.return().then(() => {}); }
+}
+
+function subscribe(target, operation, input, options) {
+  check.operationName(operation);
+  const text = engineOptions(options, SUBSCRIBE_OPTIONS, 'subscribe');
+  const at = {};
+  Error.captureStackTrace(at, subscribe);
+  return new Subscription(target, operation, check.json(input, operation), text, options, at);
+}
+
+module.exports = { call, subscribe, Subscription };

@@ -1,0 +1,68 @@
+'use strict';
+
+const { Node, keyOptions } = require('./node.js');
+const { Session } = require('./session.js');
+const { fromEngine } = require('./error.js');
+const check = require('./options.js');
+
+const OPTIONS = ['listen', 'key', 'passphrase', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
+const LIMITS = ['maxFrame', 'maxInFlight', 'maxQueued'];
+
+/** A node that listens, made by serve(). */
+class Server extends Node {
+  #told = {};
+  #sessions = new Map();
+
+  static async open(options = {}) {
+    check.known(options, OPTIONS, 'serve');
+    const out = {};
+    const { listen, authorizedKeys } = options;
+    if (listen !== undefined) out.listen = typeof listen === 'string' ? [listen] : check.strings(listen, 'listen');
+    if (typeof authorizedKeys === 'string') out.authorizedKeysPath = authorizedKeys;
+    else if (authorizedKeys !== undefined) out.authorizedKeys = check.strings(authorizedKeys, 'authorizedKeys');
+    if (options.defaultScopes !== undefined) out.defaultScopes = check.strings(options.defaultScopes, 'defaultScopes');
+    if (options.allowAnonymous !== undefined) out.allowAnonymous = check.boolean(options.allowAnonymous, 'allowAnonymous');
+    if (options.name !== undefined) out.name = check.string(options.name, 'name');
+    if (options.drain !== undefined) out.drain = check.milliseconds(options.drain, 'drain', 0);
+    if (options.limits !== undefined) {
+      check.known(options.limits, LIMITS, 'limits');
+      for (const [name, value] of Object.entries(options.limits)) check.integer(value, `limits.${name}`, 1, 2 ** 31 - 1);
+      out.limits = options.limits;
+    }
+    if (options.signal !== undefined) check.signal(options.signal);
+    if (options.signal?.aborted) throw options.signal.reason;
+    keyOptions(out, options);
+    const server = new Server();
+    server.#told = await server._open('serve', out, options.signal);
+    return server;
+  }
+
+  /** The first address, for clients: it pins the server's key. */
+  get address() { return this.#told.addresses?.[0]; }
+  get addresses() { return [...(this.#told.addresses ?? [])]; }
+  get endpointId() { return this.#told.endpointId; }
+  get fingerprint() { return this.#told.fingerprint; }
+  /** The sessions that are open now. */
+  get sessions() { return [...this.#sessions.values()]; }
+
+  _session(number, told) {
+    let session = this.#sessions.get(number);
+    session ??= new Session(number, { identity: told.identity });
+    return session;
+  }
+
+  onSession(number, told) {
+    const session = new Session(number, told);
+    this.#sessions.set(number, session);
+    this.emit('session', session);
+  }
+
+  onSessionClosed(number, told) {
+    const session = this.#sessions.get(number);
+    if (!session) return;
+    this.#sessions.delete(number);
+    this.emit('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
+  }
+}
+
+module.exports = { serve: (options) => Server.open(options), Server };

@@ -1,0 +1,35 @@
+'use strict';
+
+const engine = require('./engine.js');
+const check = require('./options.js');
+const { call, subscribe } = require('./request.js');
+
+/**
+ * A session of a server with another node, or the session that a request came on.
+ * It calls the other node. Safe to keep: once it has ended its calls fail with
+ * UNAVAILABLE.
+ */
+class Session {
+  #number;
+
+  constructor(number, told = {}) {
+    this.#number = number;
+    this.identity = told.identity ?? null;
+    this.transport = told.transport;
+    this.remoteAddress = told.remoteAddress;
+    this.endpointId = told.endpointId || null;
+  }
+
+  /** Calls an operation of the other node. */
+  call(operation, input, options) { return call(`s${this.#number}`, operation, input, options); }
+
+  /** Subscribes to an operation of the other node. */
+  subscribe(operation, input, options) { return subscribe(`s${this.#number}`, operation, input, options); }
+
+  /** Ends the session at once. */
+  close(reason = 'closed by the application') {
+    engine.send(`closeSession\t${this.#number}\t${JSON.stringify(check.string(reason, 'reason'))}\n`);
+  }
+}
+
+module.exports = { Session };
