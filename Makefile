@@ -10,13 +10,41 @@ FUZZTIME ?= 60s
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
+
+# Node's headers: npm's setting, if it names a folder, spares node-gyp a download.
+export npm_config_nodedir ?= $(filter-out undefined null,$(shell npm config get nodedir 2>/dev/null))
+
+.PHONY: build
+build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
+
+bin/alknet: $(GO_FILES) go.mod go.sum package.json
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./go/cmd/alknet
+
+build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.h
+	go build -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
+
+build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
+	npx --no-install node-gyp configure build --loglevel=warn
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --ignore-scripts
+	@touch $@
+
 .PHONY: test
-test: test-go ## Build and run every test
+test: test-go test-js ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
+
+.PHONY: test-js
+test-js: build ## Run the JavaScript tests against the built addon and binary
+	node --test test/js/*.test.mjs
 
 .PHONY: lint
 lint: ## Check formatting and common mistakes
