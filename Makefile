@@ -34,6 +34,10 @@ node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --ignore-scripts
 	@touch $@
 
+.PHONY: demo
+demo: build ## Run a head, a worker and a client that call each other
+	@node examples/demo/demo.mjs
+
 .PHONY: test
 test: test-go test-js ## Build and run every test
 

@@ -1,0 +1,103 @@
+// `make demo`: a head, a worker and a client, each a process of its own, with fresh
+// keys in a temporary folder, and what they say to each other.
+import { execFileSync, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { connect } from '../../lib/index.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const binary = path.join(here, '..', '..', 'bin', 'alknet');
+const folder = mkdtempSync(path.join(os.tmpdir(), 'alknet-demo-'));
+const file = (name) => path.join(folder, name);
+const children = [];
+
+const title = (text) => console.log(`\n${text}`);
+const say = (who, text) => console.log(`  ${who.padEnd(7)} ${text}`);
+const alknet = (...args) => execFileSync(binary, ['--home', folder, ...args], { encoding: 'utf8' });
+
+function start(script, ...args) {
+  const child = fork(path.join(here, script), args);
+  children.push(child);
+  return child;
+}
+
+async function message(child) {
+  const failed = once(child, 'exit').then(([code]) => { throw new Error(`a process of the demo ended with ${code}`); });
+  failed.catch(() => {});
+  const [told] = await Promise.race([once(child, 'message'), failed]);
+  return told;
+}
+
+async function refused(promise) {
+  try {
+    await promise;
+  } catch (error) {
+    return `${error.code}: ${error.message}`;
+  }
+  throw new Error('this should have been refused');
+}
+
+async function main() {
+  title('Keys');
+  for (const [name, scopes] of [['worker', 'worker'], ['client', 'math']]) {
+    const { publicKey, fingerprint } = JSON.parse(alknet('key', 'generate', '--json', '--comment', name, file(name)));
+    alknet('authorize', publicKey, '--scopes', scopes);
+    say(name, `${fingerprint}, authorized with the scope ${scopes}`);
+  }
+  alknet('key', 'generate', file('head'));
+
+  title('Head');
+  const head = start('head.mjs', file('head'), file('authorized_keys'));
+  const { address, fingerprint } = await message(head);
+  say('head', `listens at ${address}`);
+  say('head', `has the key ${fingerprint}`);
+
+  title('Worker');
+  const worker = start('worker.mjs', address, file('worker'));
+  const { transport } = await message(worker);
+  say('worker', `connected over ${transport}; offers /worker/hash and /worker/progress`);
+
+  title('Client');
+  const node = await connect(address, { key: file('client') });
+  say('client', `connected over ${node.transport} as ${node.identity.id}`);
+  say('client', `may call ${(await node.services()).map((s) => s.name).join(' ')}`);
+  say('client', `/math/add {a: 40, b: 2} -> ${await node.call('/math/add', { a: 40, b: 2 })}`);
+  say('client', `/work/hash "hello" -> ${await node.call('/work/hash', 'hello')} (the head asked the worker)`);
+  const steps = [];
+  for await (const { step } of node.subscribe('/work/progress', { steps: 5 })) steps.push(step);
+  await message(worker);
+  say('client', `/work/progress {steps: 5} -> ${steps.join(' ')}`);
+  let seen = 0;
+  const ended = message(worker);
+  for await (const { step } of node.subscribe('/work/progress', { steps: 1e9 })) if ((seen = step) === 1000) break;
+  say('client', `/work/progress {steps: 1000000000} -> stopped after ${seen}`);
+  say('worker', (await ended).event);
+  say('client', `/admin/secret -> ${await refused(node.call('/admin/secret'))}`);
+  say('client', `/math/add {a: 1} -> ${await refused(node.call('/math/add', { a: 1 }))}`);
+
+  title('The binary, against the same head');
+  say('$', `alknet call ${address} /math/add '{"a":1,"b":2}'`);
+  say('', alknet('call', address, '/math/add', '{"a":1,"b":2}', '--key', file('client')).trim());
+  say('$', `alknet subscribe ${address} /clock/ticks '{"interval":20,"count":2}'`);
+  for (const line of alknet('subscribe', address, '/clock/ticks', '{"interval":20,"count":2}', '--key', file('client')).trim().split('\n')) say('', line);
+
+  title('The end');
+  await node.close();
+  for (const child of [worker, head]) {
+    const exited = once(child, 'exit');
+    child.send('close');
+    const [code] = await exited;
+    if (code !== 0) throw new Error(`a process of the demo ended with ${code}`);
+  }
+  say('all', 'closed in order; nothing is left behind');
+}
+
+try {
+  await main();
+} finally {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+}
