@@ -14,8 +14,10 @@ VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
 
-# Node's headers: npm's setting, if it names a folder, spares node-gyp a download.
-export npm_config_nodedir ?= $(filter-out undefined null,$(shell npm config get nodedir 2>/dev/null))
+# Node's headers: npm's setting, or those that stand beside node itself. With either
+# node-gyp downloads nothing.
+NODE_PREFIX := $(shell node -p "path.resolve(process.execPath, '../..')")
+export npm_config_nodedir ?= $(or $(filter-out undefined null,$(shell npm config get nodedir 2>/dev/null)),$(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),$(NODE_PREFIX)))
 
 .PHONY: build
 build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
