@@ -65,10 +65,23 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	  done; \
 	done
 
+BENCH ?=
+
+.PHONY: bench
+bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON and grpc-js, about 4 minutes (BENCH='--only a --reps 1')
+	@node bench/run.mjs $(BENCH)
+
+build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)
+	cd bench/server && CGO_ENABLED=0 go build -trimpath -o ../../$@ .
+
+bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.json
+	cd bench && npm ci --ignore-scripts
+	@touch $@
+
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./go/...
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf build bin node_modules
+	rm -rf build bin node_modules bench/node_modules

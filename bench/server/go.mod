@@ -1,0 +1,23 @@
+module github.com/alkdev/alknet/bench/server
+
+go 1.26.0
+
+require (
+	github.com/alkdev/alknet v0.0.0
+	github.com/coder/websocket v1.8.15
+	golang.org/x/sys v0.49.0
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	github.com/mr-tron/base58 v1.3.0 // indirect
+	github.com/quic-go/quic-go v0.65.0 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+)
+
+replace github.com/alkdev/alknet => ../..
