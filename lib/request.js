@@ -64,25 +64,20 @@ function call(target, operation, input, options) {
   const body = check.json(input, operation);
   const signal = options?.signal;
   if (signal?.aborted) return Promise.reject(signal.reason);
-  const at = {};
-  Error.captureStackTrace(at, call);
-  return new Promise((resolve, reject) => {
-    const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
+  const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
+  const answer = new Promise((resolve, reject) => {
     let watch;
     const number = engine.addRequest({
       responded(output) {
         engine.unpin();
         watch?.end();
-        if (context) ended.publish(context);
         resolve(output);
       },
       completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); },
       failed(payload) {
         engine.unpin();
         watch?.end();
-        const error = reasonOf(payload, operation, signal, at);
-        if (context) failed.publish({ ...context, error });
-        reject(error);
+        reject(payload);
       },
     });
     engine.pin();
@@ -90,6 +85,25 @@ function call(target, operation, input, options) {
     if (signal) watch = new Watch(signal, number);
     engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
   });
+  return settle(answer, operation, signal, context);
+}
+
+// An async function, so that the error is made where V8 knows who awaits it: its
+// stack shows the caller without one being captured for each call, which would cost
+// as much as everything else that JavaScript does for it.
+async function settle(answer, operation, signal, context) {
+  let output;
+  try {
+    output = await answer;
+  } catch (payload) {
+    const at = {};
+    Error.captureStackTrace(at, settle);
+    const error = reasonOf(payload, operation, signal, at);
+    if (context) failed.publish({ ...context, error });
+    throw error;
+  }
+  if (context) ended.publish(context);
+  return output;
 }
 
 /** The events of a subscription, for one consumer. */

@@ -25,6 +25,7 @@ type output struct {
 	busy   bool      // somebody writes, or is about to
 	ending bool      // finish once buf is empty
 	broken bool      // a write failed: drop everything
+	held   bool      // leave what waits until hold(false)
 	batch  uint64    // numbers the contents of buf
 }
 
@@ -74,10 +75,25 @@ func (o *output) kick() {
 	}
 }
 
+// hold keeps flush and kick from writing; hold(false) has what gathered meanwhile
+// written. It does not block.
+func (o *output) hold(on bool) {
+	o.mu.Lock()
+	was := o.held
+	o.held = on
+	o.mu.Unlock()
+	if was && !on && o.claim() {
+		go func() {
+			runtime.Gosched() // after the handlers that are ready
+			o.run()
+		}()
+	}
+}
+
 func (o *output) claim() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.busy || len(o.buf) == 0 && !o.ending {
+	if o.busy || o.held || len(o.buf) == 0 && !o.ending {
 		return false
 	}
 	o.busy = true

@@ -11,7 +11,8 @@ import (
 const streamBuffer = 4 << 10
 
 func (s *Session) readMain() {
-	err := s.read(s.reader)
+	err := s.read(s.reader, s.out)
+	s.out.hold(false)
 	s.readEnded(err)
 }
 
@@ -22,7 +23,7 @@ func (s *Session) acceptStreams(link StreamLink) {
 			return // the main stream's reader says why
 		}
 		s.work.Go(func() {
-			err := s.read(wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer))
+			err := s.read(wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer), nil)
 			var malformed *wire.ProtocolError
 			if errors.As(err, &malformed) && malformed.Class != wire.ClassEOF {
 				s.breach(err)
@@ -46,9 +47,14 @@ func (s *Session) readEnded(err error) {
 	}
 }
 
-// read handles frames until the stream ends, which gives io.EOF.
-func (s *Session) read(frames *wire.Reader) error {
-	for {
+// maxBatch is how many frames are handled before the answers to them must leave.
+const maxBatch = 128
+
+// read handles frames until the stream ends, which gives io.EOF. While more frames
+// wait that have arrived already, out is held, so that the answers to frames that
+// came together leave together.
+func (s *Session) read(frames *wire.Reader, out *output) error {
+	for n := 1; ; n++ {
 		body, err := frames.Next()
 		if err != nil {
 			return err
@@ -57,10 +63,18 @@ func (s *Session) read(frames *wire.Reader) error {
 		if err != nil {
 			return err
 		}
+		ready := frames.Ready()
+		if out != nil && ready && n < maxBatch {
+			out.hold(true)
+		}
 		if err := s.dispatch(env, frames.Owned()); err != nil {
 			return err
 		}
-		if !frames.Ready() {
+		if out != nil && (!ready || n >= maxBatch) {
+			out.hold(false)
+			n = 0
+		}
+		if !ready {
 			s.lastRead.Store(time.Now().UnixNano())
 			if s.cfg.AfterBatch != nil {
 				s.cfg.AfterBatch()

@@ -239,9 +239,15 @@ func (r *Request) Fail(err error) {
 	_ = r.end(nil, func() { r.output(0).addBuilt(wire.Failed, r.id, e.AppendJSON) })
 }
 
-// end ends the request once; answer queues the terminal event. cause is nil when
-// the handler itself ends it.
+// end is finish on behalf of the handler: one that has a goroutine of its own
+// writes the answer itself.
 func (r *Request) end(cause *Error, answer func()) error {
+	return r.finish(cause, answer, !r.op.handler.immediate())
+}
+
+// finish ends the request once; answer queues the terminal event. cause is nil when
+// the handler itself ends it. mayWrite says that the calling goroutine may block.
+func (r *Request) finish(cause *Error, answer func(), mayWrite bool) error {
 	r.mu.Lock()
 	if r.ended {
 		r.mu.Unlock()
@@ -274,10 +280,10 @@ func (r *Request) end(cause *Error, answer func()) error {
 	}
 	switch {
 	case own == nil:
-		if answer != nil && r.op.handler.immediate() {
-			out.kick()
-		} else if answer != nil {
+		if answer != nil && mayWrite {
 			out.flush()
+		} else if answer != nil {
+			out.kick()
 		}
 	case answer != nil:
 		own.end()

@@ -97,6 +97,7 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
+	heapFloor()
 	c := &Client{cfg: cfg, address: address, done: make(chan struct{})}
 	session, err := c.dial(ctx)
 	if err != nil {

@@ -94,6 +94,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	if cfg.Drain <= 0 {
 		cfg.Drain = DefaultDrain
 	}
+	heapFloor()
 	h := &Head{cfg: cfg, id: id, sessions: map[*Session]struct{}{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
