@@ -18,6 +18,15 @@ type Link interface {
 	KeepsAlive() bool
 }
 
+// EagerLink is a Link to which small batches can be written without blocking, which
+// spares a hand-over to another goroutine.
+type EagerLink interface {
+	Link
+	// TryWrite writes all of p and returns true, or nothing and false where that
+	// might block. It counts as a Write.
+	TryWrite(p []byte) (ok bool, err error)
+}
+
 // StreamLink is a Link with further streams, which spare a subscription from
 // waiting for another one's lost packets.
 type StreamLink interface {

@@ -120,7 +120,7 @@ func (s *Session) cannotStart() *Error {
 }
 
 // Flush has the requests that were started sent. It does not block.
-func (s *Session) Flush() { s.out.kick() }
+func (s *Session) Flush() { s.out.flushEagerly() }
 
 // Abort stops a request: its sink gets ABORTED, the other side is told. It does
 // nothing when the request has ended.

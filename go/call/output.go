@@ -100,29 +100,77 @@ func (o *output) claim() bool {
 	return true
 }
 
+// flushEagerly writes what waits on the calling goroutine where that cannot block,
+// and else has it written by another one.
+func (o *output) flushEagerly() {
+	if !o.claim() {
+		return
+	}
+	if link, ok := o.w.(EagerLink); ok && o.tryWrite(link) {
+		return
+	}
+	go o.run()
+}
+
+// tryWrite writes one batch and gives up the claim, unless there is more to do.
+func (o *output) tryWrite(link EagerLink) bool {
+	o.mu.Lock()
+	full := o.take()
+	o.mu.Unlock()
+	ok, err := link.TryWrite(full)
+	if !ok {
+		o.mu.Lock()
+		o.buf = append(full, o.buf...)
+		o.mu.Unlock()
+		return false
+	}
+	o.wrote(full, err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.buf) > 0 || o.ending {
+		return false
+	}
+	o.busy = false
+	o.idle.Broadcast()
+	return true
+}
+
+// take returns what waits, as the next batch. Called with o.mu held.
+func (o *output) take() []byte {
+	full := o.buf
+	o.buf = o.spare[:0]
+	o.spare = nil
+	o.batch++
+	return full
+}
+
+// wrote accounts for a batch that was written, or not.
+func (o *output) wrote(full []byte, err error) {
+	dropped := len(full)
+	o.mu.Lock()
+	if cap(full) <= keepBuffer {
+		o.spare = full
+	}
+	if err != nil {
+		o.broken = true
+		dropped += len(o.buf)
+		o.buf = nil
+	}
+	o.mu.Unlock()
+	o.session.addQueued(-dropped)
+	if err != nil {
+		o.session.writeFailed(o, err)
+	}
+}
+
 func (o *output) run() {
 	o.mu.Lock()
 	for len(o.buf) > 0 && !o.broken {
-		full := o.buf
-		o.buf = o.spare[:0]
-		o.spare = nil
-		o.batch++
+		full := o.take()
 		o.mu.Unlock()
 		_, err := o.w.Write(full)
-		o.session.addQueued(-len(full))
+		o.wrote(full, err)
 		o.mu.Lock()
-		if cap(full) <= keepBuffer {
-			o.spare = full
-		}
-		if err != nil {
-			o.broken = true
-			dropped := len(o.buf)
-			o.buf = nil
-			o.mu.Unlock()
-			o.session.addQueued(-dropped)
-			o.session.writeFailed(o, err)
-			o.mu.Lock()
-		}
 	}
 	ending := o.ending
 	o.ending = false

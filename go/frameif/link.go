@@ -36,9 +36,18 @@ func (l streamLink) AcceptStream(ctx context.Context) (call.ReceiveStream, error
 	return l.streams.AcceptStream(ctx)
 }
 
+// eagerLink is a link whose transport can write without blocking.
+type eagerLink struct {
+	link
+	transport.EagerWriter
+}
+
 func linkOf(conn transport.Conn) call.Link {
 	if streams, ok := conn.(transport.Streams); ok {
 		return streamLink{link{conn}, streams}
+	}
+	if eager, ok := conn.(transport.EagerWriter); ok {
+		return eagerLink{link{conn}, eager}
 	}
 	return link{conn}
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"io"
 	"net"
 	"time"
@@ -59,9 +60,22 @@ type ReceiveStream interface {
 	Cancel()
 }
 
+// EagerWriter is what a Conn has besides where small writes need not block.
+type EagerWriter interface {
+	// TryWrite writes all of p, at most EagerSize bytes, without blocking: what the
+	// socket does not take follows in the background, before any later write. ok is
+	// false, and nothing was written, where only a Write that may block can do it.
+	// It counts as a Write: the two may not run at the same time.
+	TryWrite(p []byte) (ok bool, err error)
+}
+
+// EagerSize is the largest TryWrite, in bytes.
+const EagerSize = 16 << 10
+
 // byteConn is a Conn over one ordered byte stream.
 type byteConn struct {
 	net.Conn
+	eager     *eagerConn // the socket below Conn; nil where it has no such thing
 	kind      string
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
@@ -81,6 +95,31 @@ func (c *byteConn) Close() error {
 func (c *byteConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	return n, refusal(err, c.presented)
+}
+
+// newByteConn makes a Conn of a socket.
+func newByteConn(socket net.Conn, kind string) *byteConn {
+	c := &byteConn{Conn: socket, kind: kind}
+	if c.eager = newEagerConn(socket); c.eager != nil {
+		c.Conn = c.eager
+	}
+	return c
+}
+
+// secured is c with TLS over it, after the handshake.
+func (c *byteConn) secured(conn *tls.Conn, presented ed25519.PublicKey) *byteConn {
+	c.Conn, c.presented, c.key = conn, presented, keyOf(conn.ConnectionState().PeerCertificates)
+	return c
+}
+
+// TryWrite implements EagerWriter.
+func (c *byteConn) TryWrite(p []byte) (bool, error) {
+	if c.eager == nil || len(p) > EagerSize || !c.eager.begin() {
+		return false, nil
+	}
+	defer c.eager.end()
+	_, err := c.Write(p)
+	return true, err
 }
 
 func (c *byteConn) Write(p []byte) (int, error) {

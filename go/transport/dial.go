@@ -82,7 +82,7 @@ func dialPlain(ctx context.Context, network, address, kind string) (Conn, error)
 	if err != nil {
 		return nil, dialError(ctx, kind, address, err)
 	}
-	return &byteConn{Conn: conn, kind: kind}, nil
+	return newByteConn(conn, kind), nil
 }
 
 // dialError wraps what failed; the context's own error stays visible, which the
@@ -105,7 +105,8 @@ func dialTLS(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	if err != nil {
 		return nil, dialError(ctx, KindTLS, a.hostPort(), err)
 	}
-	conn := tls.Client(raw, config)
+	under := newByteConn(raw, KindTLS)
+	conn := tls.Client(under.Conn, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		if mismatch != nil {
@@ -113,7 +114,7 @@ func dialTLS(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 		}
 		return nil, dialError(ctx, KindTLS, a.hostPort(), refusal(err, presented))
 	}
-	return &byteConn{Conn: conn, kind: KindTLS, key: keyOf(conn.ConnectionState().PeerCertificates), presented: presented}, nil
+	return under.secured(conn, presented), nil
 }
 
 func dialQUIC(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {

@@ -170,7 +170,7 @@ func (l *Listener) servePlain(ln net.Listener, kind string) {
 	l.kinds = append(l.kinds, kind)
 	l.closers = append(l.closers, ln.Close)
 	l.work.Go(func() {
-		l.acceptLoop(ln, func(raw net.Conn) { l.offer(&byteConn{Conn: raw, kind: kind}) })
+		l.acceptLoop(ln, func(raw net.Conn) { l.offer(newByteConn(raw, kind)) })
 	})
 }
 
@@ -185,13 +185,14 @@ func (l *Listener) serveTLS(ln net.Listener) error {
 		l.acceptLoop(ln, func(raw net.Conn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
-			conn := tls.Server(raw, config)
+			under := newByteConn(raw, KindTLS)
+			conn := tls.Server(under.Conn, config)
 			if err := conn.HandshakeContext(ctx); err != nil {
 				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", raw.RemoteAddr().String(), "error", err)
 				_ = raw.Close()
 				return
 			}
-			l.offer(&byteConn{Conn: conn, kind: KindTLS, key: keyOf(conn.ConnectionState().PeerCertificates)})
+			l.offer(under.secured(conn, nil))
 		})
 	})
 	return nil
