@@ -1,0 +1,3 @@
+export * from './index.js';
+import * as alknet from './index.js';
+export default alknet;

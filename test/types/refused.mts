@@ -1,0 +1,31 @@
+// What must not compile: each comment makes the compiler fail where there is no error.
+import { AlknetError, Connection, connect, generateKey, serve } from 'alknet';
+
+const server = await serve();
+// @ts-expect-error an address is required
+await connect();
+// @ts-expect-error no such option
+await connect('alknet://host', { keyFile: '/key' });
+// @ts-expect-error milliseconds, not text
+await connect('alknet://host', { timeout: '5s' });
+// @ts-expect-error made by connect()
+new Connection();
+// @ts-expect-error a subscription's handler gives an iterable
+await server.handle({ name: '/a/b', type: 'subscription' }, () => 1);
+// @ts-expect-error no such type
+await server.handle({ name: '/a/b', type: 'stream' }, () => 1);
+// @ts-expect-error an operation has a name
+await server.handle({ type: 'query' }, () => 1);
+// @ts-expect-error a handler is required
+await server.handle('/a/b');
+// @ts-expect-error no such event
+server.on('sessions', () => {});
+// @ts-expect-error read-only
+server.address = 'x';
+// @ts-expect-error an error has a code and a message
+new AlknetError('NOT_FOUND');
+// @ts-expect-error a subscription is not a promise of an array
+const list: number[] = await (await connect('alknet://host')).subscribe('/a/b');
+// @ts-expect-error the comment is text
+generateKey(1);
+void list;
