@@ -40,6 +40,10 @@ node_modules/.package-lock.json: package.json package-lock.json
 demo: build ## Run a head, a worker and a client that call each other
 	@node examples/demo/demo.mjs
 
+.PHONY: pack
+pack: build ## Write the npm packages of this platform to build/packages
+	@node binding/pack.mjs build/packages
+
 .PHONY: test
 test: test-go test-js ## Build and run every test
 

@@ -1,5 +1,6 @@
 /// <reference types="node" />
 import { EventEmitter } from 'node:events';
+export {};
 
 /** A value that travels as JSON (RFC 8259). `undefined` as a whole value travels as null. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
