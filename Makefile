@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -45,7 +45,7 @@ pack: build ## Write the npm packages of this platform to build/packages
 	@node binding/pack.mjs build/packages
 
 .PHONY: test
-test: test-go test-js ## Build and run every test
+test: test-go test-js test-newest ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
@@ -55,6 +55,16 @@ test-go: ## Run the Go tests with the race detector
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
 	node --test test/js/*.test.mjs
+
+NODES ?= 20 22 24 26
+
+.PHONY: test-newest
+test-newest: build ## Run the JavaScript tests with the newest Node.js
+	node test/nodes.mjs $(lastword $(NODES))
+
+.PHONY: test-nodes
+test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
+	node test/nodes.mjs $(NODES)
 
 .PHONY: lint
 lint: ## Check formatting and common mistakes
