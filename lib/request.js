@@ -174,8 +174,8 @@ class Subscription {
   #end(error) {
     if (this.#released) return;
     this.#released = true;
+    if (!this.#over) this.#error = error; // else the reader has left, and wants to know of nothing
     this.#over = true;
-    this.#error ??= error;
     this.#watch?.end();
     engine.unpin();
     for (const waiter of this.#waiting.splice(0)) {
