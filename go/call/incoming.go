@@ -113,6 +113,10 @@ func (r *Request) admit() bool {
 		r.reject(err)
 		return false
 	}
+	if t := r.params.deadline; !t.IsZero() && !time.Now().Before(t) {
+		r.reject(Errorf(Timeout, "the request came after its deadline"))
+		return false
+	}
 	r.arm()
 	return true
 }
