@@ -148,7 +148,7 @@ func (s *Session) aborted(id string) {
 		s.mu.Unlock()
 		// It may be the handler's side that stops one of our requests.
 		if o := s.takeText(id); o != nil {
-			o.sink.Failed(Errorf(Aborted, "the other node stopped the request"))
+			o.fail(Errorf(Aborted, "the other node stopped the request"))
 		}
 		return
 	}

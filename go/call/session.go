@@ -62,6 +62,7 @@ type Session struct {
 	lastRead atomic.Int64 // Unix nanoseconds
 	queued   atomic.Int64 // bytes
 	opened   atomic.Bool  // session.opened was sent
+	accepted bool         // this is the listening side
 	stats    stats
 
 	mu       sync.Mutex
@@ -238,8 +239,7 @@ func (s *Session) fail(err *Error, told string) {
 		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
 	}
 	for _, o := range pending {
-		o.stop()
-		o.sink.Failed(lost)
+		o.fail(lost)
 	}
 	for _, r := range s.requests() {
 		_ = r.end(lost, nil)
