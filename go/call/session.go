@@ -61,14 +61,16 @@ type Session struct {
 	work     sync.WaitGroup
 	lastRead atomic.Int64 // Unix nanoseconds
 	queued   atomic.Int64 // bytes
-	opened   atomic.Bool  // session.opened was sent
-	accepted bool         // this is the listening side
+	large    largeFrames
+	opened   atomic.Bool // session.opened was sent
+	accepted bool        // this is the listening side
 	stats    stats
 
 	mu       sync.Mutex
 	err      *Error
 	closing  bool // no new requests: one side has said session.closing
 	incoming map[string]*Request
+	held     int // bytes of the inputs of incoming
 	outgoing map[uint64]*outgoing
 	nextID   uint64
 	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
@@ -117,6 +119,7 @@ func newSession(link Link, cfg Config) *Session {
 	}
 	s.out = newOutput(s, link, nil)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.large = newLargeFrames(s.ctx, s.cfg.Limits)
 	s.lastRead.Store(time.Now().UnixNano())
 	return s
 }
