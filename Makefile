@@ -26,7 +26,7 @@ bin/alknet: $(GO_FILES) go.mod go.sum package.json
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./go/cmd/alknet
 
 build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.h
-	go build -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
+	go build -tags alknet_addon -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
 
 build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
 	npx --no-install node-gyp configure build --loglevel=warn
