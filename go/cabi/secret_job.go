@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/secret"
+)
+
+// secretJob carries out the command `secret`: an operation that takes too long for
+// JavaScript's thread. Secrets come as attachments and go as a result to take.
+func (e *environment) secretJob(f *fields) {
+	req, name, handle, arguments := f.number(), string(f.next()), f.number(), f.next()
+	input, second := e.attachments.take(f.optional()), e.attachments.take(f.optional())
+	wipe := func() {
+		clear(input)
+		clear(second)
+	}
+	if f.bad {
+		wipe()
+		return
+	}
+	ctx, cancel := context.WithCancel(e.ctx)
+	e.mu.Lock()
+	e.jobs[req] = cancel
+	e.mu.Unlock()
+	e.run(func() {
+		var result []byte
+		err := error(call.Errorf(call.Internal, "the engine recovered from a defect of its own"))
+		defer func() { // while a panic passes, too
+			wipe()
+			cancel()
+			e.finishJob(req, result, err)
+		}()
+		result, err = e.slowSecret(ctx, name, handle, arguments, input, second)
+	})
+}
+
+// finishJob answers a job.
+func (e *environment) finishJob(req int64, result []byte, err error) {
+	e.mu.Lock()
+	delete(e.jobs, req)
+	e.mu.Unlock()
+	if err != nil {
+		clear(result)
+		e.postError(kindError, req, err)
+		return
+	}
+	length, number := len(result), int64(0)
+	if length > 0 {
+		number = e.keyring.keep(result)
+	}
+	e.post(kindResponded, req, []byte(`{"output":[`+strconv.FormatInt(number, 10)+`,`+strconv.Itoa(length)+`]}`))
+}
+
+// abortJob stops a job if the number is one's, and reports that.
+func (e *environment) abortJob(req int64) bool {
+	e.mu.Lock()
+	cancel, ok := e.jobs[req]
+	e.mu.Unlock()
+	if ok {
+		cancel()
+	}
+	return ok
+}
+
+var errAborted = call.Errorf(call.Aborted, "the caller's signal was aborted")
+
+// slowSecret carries out a job. input and second may be overwritten.
+func (e *environment) slowSecret(ctx context.Context, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
+	if ctx.Err() != nil {
+		return nil, errAborted
+	}
+	switch name {
+	case "unlock", "create":
+		s, err := e.keyring.store(handle)
+		if err != nil {
+			return nil, err
+		}
+		return unlock(ctx, s, name, arguments, input, second)
+	case "sshPrivateKey":
+		k, err := e.keyring.key(handle)
+		if err != nil {
+			return nil, err
+		}
+		comment, err := commentOf(arguments)
+		if err != nil {
+			return nil, err
+		}
+		return k.ExportSSHPrivateKey(comment, input)
+	}
+	s := e.keyring.storeOf(handle)
+	if s == nil {
+		return nil, errStoreClosed
+	}
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	if ctx.Err() != nil {
+		return nil, errAborted
+	}
+	return e.secret(name, handle, arguments, input)
+}
+
+// unlock unlocks a store with a phrase, or with a new one, which is the result. A
+// store that was unlocked although the caller had given up is locked again.
+func unlock(ctx context.Context, s *store, name string, arguments, phrase, passphrase []byte) ([]byte, error) {
+	var created []byte
+	var err error
+	if name == "create" {
+		var a struct {
+			Words    int
+			Wordlist secret.Wordlist
+		}
+		if err := read(arguments, &a); err != nil {
+			return nil, err
+		}
+		created, err = s.Create(a.Words, a.Wordlist, passphrase)
+	} else {
+		err = s.Unlock(phrase, passphrase)
+	}
+	if err == nil && ctx.Err() != nil {
+		s.Lock()
+		clear(created)
+		return nil, errAborted
+	}
+	return created, err
+}
