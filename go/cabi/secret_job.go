@@ -2,11 +2,18 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"strconv"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/secret"
 )
+
+// jobSlots bounds how many jobs compute at the same time, in all environments. One
+// of Go's processors stays free: JavaScript's thread needs one whenever it calls the
+// engine, and would wait for some 10 ms until the scheduler takes one away from a
+// goroutine that computes.
+var jobSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
 // secretJob carries out the command `secret`: an operation that takes too long for
 // JavaScript's thread. Secrets come as attachments and go as a result to take.
@@ -65,10 +72,35 @@ func (e *environment) abortJob(req int64) bool {
 	return ok
 }
 
+// stretches are the jobs that spend their time on a password hash, and use the store
+// for a moment only.
+var stretches = map[string]bool{"unlock": true, "create": true, "sshPrivateKey": true}
+
 var errAborted = call.Errorf(call.Aborted, "the caller's signal was aborted")
+
+// takeSlot waits until the caller may compute; giveSlot lets the next one do so.
+func takeSlot(ctx context.Context) error {
+	select {
+	case jobSlots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errAborted
+	}
+}
+
+func giveSlot() { <-jobSlots }
 
 // slowSecret carries out a job. input and second may be overwritten.
 func (e *environment) slowSecret(ctx context.Context, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
+	// What is long waits for its turn on the store before it takes a slot.
+	if s := e.keyring.storeOf(handle); s != nil && !stretches[name] {
+		s.turn.Lock()
+		defer s.turn.Unlock()
+	}
+	if err := takeSlot(ctx); err != nil {
+		return nil, err
+	}
+	defer giveSlot()
 	if ctx.Err() != nil {
 		return nil, errAborted
 	}
@@ -89,15 +121,6 @@ func (e *environment) slowSecret(ctx context.Context, name string, handle int64,
 			return nil, err
 		}
 		return k.ExportSSHPrivateKey(comment, input)
-	}
-	s := e.keyring.storeOf(handle)
-	if s == nil {
-		return nil, errStoreClosed
-	}
-	s.turn.Lock()
-	defer s.turn.Unlock()
-	if ctx.Err() != nil {
-		return nil, errAborted
 	}
 	return e.secret(name, handle, arguments, input)
 }
