@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -388,7 +389,7 @@ func parseParams(payload []byte) (params, *Error) {
 		case "idleTimeout":
 			var ms int64
 			ms, ok = number(value)
-			p.idleTimeout = time.Duration(ms) * time.Millisecond
+			p.idleTimeout = time.Duration(min(ms, maxMilliseconds)) * time.Millisecond
 		case "window":
 			var n int64
 			n, ok = number(value)
@@ -417,6 +418,9 @@ func parseParams(payload []byte) (params, *Error) {
 	}
 	return p, nil
 }
+
+// maxMilliseconds is what a time.Duration holds, 292 years.
+const maxMilliseconds = int64(math.MaxInt64 / time.Millisecond)
 
 // number reads a whole, non-negative JSON number of at most 15 digits.
 func number(text []byte) (int64, bool) {
