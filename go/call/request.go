@@ -107,11 +107,18 @@ type deadlineContext struct {
 func (c deadlineContext) Deadline() (time.Time, bool) { return c.at, true }
 
 // OnCancel has f called once, on any goroutine, when the request ends before the
-// handler ended it. Set it before the handler returns; f must not block.
+// handler ended it; at once when it has ended already. f must not block.
 func (r *Request) OnCancel(f func(*Error)) {
 	r.mu.Lock()
 	r.onCancel = f
+	var cause *Error
+	if r.ended {
+		cause, _ = r.cause.(*Error)
+	}
 	r.mu.Unlock()
+	if cause != nil {
+		f(cause)
+	}
 }
 
 // OnCredit has f called with each grant of credit after the first window. It is
