@@ -65,10 +65,13 @@ func (s *Session) remember(r *Request) *Error {
 		return Errorf(ResourceExhausted, "%d requests of this session are in flight: wait for an answer", len(s.incoming))
 	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
 		return Errorf(ResourceExhausted, "%d bytes wait to be read: read the answers first", s.queued.Load())
+	case s.held > 0 && s.held+len(r.params.input) > s.cfg.Limits.MaxQueued:
+		return Errorf(ResourceExhausted, "the inputs of this session's requests in flight have %d bytes: wait for an answer", s.held)
 	case s.early.has(r.id):
 		return Errorf(Aborted, "the request was stopped before it arrived")
 	}
 	s.incoming[r.id] = r
+	s.held += len(r.params.input)
 	return nil
 }
 
@@ -77,6 +80,7 @@ func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
+		s.held -= len(r.params.input)
 	}
 	if len(s.incoming) == 0 && s.empty != nil {
 		select {
@@ -111,6 +115,10 @@ func (r *Request) admit() bool {
 	}
 	if err := r.op.checkInput(r.params.input); err != nil {
 		r.reject(err)
+		return false
+	}
+	if t := r.params.deadline; !t.IsZero() && !time.Now().Before(t) {
+		r.reject(Errorf(Timeout, "the request came after its deadline"))
 		return false
 	}
 	r.arm()

@@ -2,6 +2,7 @@ package call
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ type outgoing struct {
 	sink    Sink
 	timer   *time.Timer
 	mu      sync.Mutex // serializes events with each other and with the end
+	room    int        // events that the other side may still send; guarded by mu
 }
 
 // Outgoing is a request under way, for its caller.
@@ -72,6 +74,7 @@ func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options
 		if window = opts.Window; window <= 0 {
 			window = DefaultWindow
 		}
+		o.room = window
 	}
 	if s.oversized(len(input) + len(operation)) {
 		sink.Failed(Errorf(InvalidInput, "the input of %s has %d bytes, more than the other node takes in one frame", operation, len(input)))
@@ -92,7 +95,7 @@ func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options
 	s.mu.Unlock()
 
 	build := func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) }
-	id := strconv.FormatUint(o.id, 10)
+	id := s.idText(o.id)
 	if len(input) >= ownStreamSize {
 		if out, _ := s.openOutput(); out != nil {
 			out.addBuilt(wire.Requested, id, build)
@@ -142,7 +145,10 @@ func (r Outgoing) Credit(n int) {
 	if !live || n <= 0 {
 		return
 	}
-	s.out.addBuilt(wire.Credit, strconv.FormatUint(r.o.id, 10), func(dst []byte) []byte {
+	r.o.mu.Lock()
+	r.o.room = min(r.o.room+n, MaxWindow)
+	r.o.mu.Unlock()
+	s.out.addBuilt(wire.Credit, s.idText(r.o.id), func(dst []byte) []byte {
 		return append(strconv.AppendInt(append(dst, `{"n":`...), int64(n), 10), '}')
 	})
 	s.out.kick()
@@ -173,7 +179,7 @@ func (o *outgoing) stop() {
 }
 
 func (s *Session) tellAborted(id uint64, reason string) {
-	text := strconv.FormatUint(id, 10)
+	text := s.idText(id)
 	s.mu.Lock()
 	s.reaped.add(text)
 	s.mu.Unlock()
@@ -198,7 +204,7 @@ func (s *Session) take(id uint64) *outgoing {
 }
 
 func (s *Session) takeText(id string) *outgoing {
-	if n, ok := requestID(id); ok {
+	if n, ok := s.parseID(id); ok {
 		if o := s.take(n); o != nil {
 			o.stop()
 			return o
@@ -207,8 +213,25 @@ func (s *Session) takeText(id string) *outgoing {
 	return nil
 }
 
-// requestID reads an id that we gave out: decimal, without leading zeros.
-func requestID(text string) (uint64, bool) {
+// acceptedPrefix begins the ids of the accepting side. call.aborted does not say
+// whose id it names: with ids from different sets it cannot stop the wrong request.
+const acceptedPrefix = "a"
+
+func (s *Session) idText(id uint64) string {
+	if s.accepted {
+		return acceptedPrefix + strconv.FormatUint(id, 10)
+	}
+	return strconv.FormatUint(id, 10)
+}
+
+// parseID reads an id that we gave out: decimal, without leading zeros.
+func (s *Session) parseID(text string) (uint64, bool) {
+	if s.accepted {
+		var ours bool
+		if text, ours = strings.CutPrefix(text, acceptedPrefix); !ours {
+			return 0, false
+		}
+	}
 	if text == "" || text[0] == '0' || len(text) > 19 {
 		return 0, false
 	}
@@ -224,7 +247,7 @@ func requestID(text string) (uint64, bool) {
 
 // answered gives an event of the other side to the request that it belongs to.
 func (s *Session) answered(env wire.Envelope) {
-	id, ok := requestID(env.ID)
+	id, ok := s.parseID(env.ID)
 	if !ok {
 		s.stats.dropped.Add(1)
 		return
@@ -251,7 +274,15 @@ func (s *Session) answered(env wire.Envelope) {
 	switch {
 	case env.Type == wire.Failed:
 		o.sink.Failed(parseError(env.Payload))
+	case env.Type == wire.Responded && o.kind == Stream && o.room == 0:
+		// What ignores its credit costs us no memory.
+		if s.take(id) != nil {
+			o.stop()
+			s.tellAborted(id, "more events than credit")
+			o.sink.Failed(Errorf(ProtocolError, "the other node sent more events than it had credit for"))
+		}
 	case env.Type == wire.Responded && o.kind == Stream:
+		o.room--
 		o.sink.Event(env.Payload)
 	case env.Type == wire.Responded:
 		o.sink.Responded(env.Payload)

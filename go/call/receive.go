@@ -23,7 +23,10 @@ func (s *Session) acceptStreams(link StreamLink) {
 			return // the main stream's reader says why
 		}
 		s.work.Go(func() {
-			err := s.read(wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer), nil)
+			frames := wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer)
+			frames.SetBudget(&s.large)
+			err := s.read(frames, nil)
+			frames.Done()
 			var malformed *wire.ProtocolError
 			if errors.As(err, &malformed) && malformed.Class != wire.ClassEOF {
 				s.breach(err)
@@ -148,7 +151,7 @@ func (s *Session) aborted(id string) {
 		s.mu.Unlock()
 		// It may be the handler's side that stops one of our requests.
 		if o := s.takeText(id); o != nil {
-			o.sink.Failed(Errorf(Aborted, "the other node stopped the request"))
+			o.fail(Errorf(Aborted, "the other node stopped the request"))
 		}
 		return
 	}

@@ -20,5 +20,3 @@ func (b *backoff) delay() time.Duration {
 	b.next = min(2*d, lastDelay)
 	return d/2 + rand.N(d/2)
 }
-
-func (b *backoff) reset() { b.next = 0 }

@@ -227,10 +227,12 @@ func TestAnonymous(t *testing.T) {
 func TestReconnect(t *testing.T) {
 	for name, listen := range listens(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for the client's pauses
 			w := start(t, listen, nil)
 			states := make(chan State, 16)
 			client, err := w.connect(t, func(c *ClientConfig) { c.OnState = func(s State) { states <- s } })
 			must(t, err)
+			<-w.sessions
 			address, err := transport.ParseAddress(w.head.Addresses()[0])
 			must(t, err)
 			address.Peer = nil
@@ -250,11 +252,10 @@ func TestReconnect(t *testing.T) {
 			}
 			_, err = client.Call(context.Background(), "/echo/echo", 1)
 			must(t, err)
-			// A key that is not authorized any more ends the client instead.
+			// A key that is not authorized any more ends the client instead. The head may
+			// know of the session a moment later than the client.
 			w.keys.Replace(nil, nil)
-			for _, s := range again.Sessions() {
-				s.Close("revoked")
-			}
+			(<-w.sessions).Close("revoked")
 			if s := <-states; s.Status != Disconnected {
 				t.Fatalf("state %+v", s)
 			}

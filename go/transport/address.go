@@ -99,7 +99,7 @@ func (a *Address) parseHostPort(s, rest string) error {
 		return fmt.Errorf("address %q: nothing may follow host:port", s)
 	}
 	u, err := url.Parse("x://" + rest)
-	if err != nil || u.Host != rest {
+	if err != nil || u.Host != rest || strings.Count(rest, ":") > 1 && rest[0] != '[' {
 		return fmt.Errorf("address %q: want host:port, an IPv6 address in brackets", s)
 	}
 	a.Host, a.Port = u.Hostname(), DefaultPort

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -89,7 +90,10 @@ func (c *byteConn) CloseWithReason(string) error { return c.Close() }
 // not read, to send an alert that nothing here relies on.
 func (c *byteConn) Close() error {
 	_ = c.Conn.SetDeadline(time.Now())
-	return c.Conn.Close()
+	if err := c.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 func (c *byteConn) Read(p []byte) (int, error) {
