@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"sync"
 	"time"
@@ -106,11 +107,18 @@ type deadlineContext struct {
 func (c deadlineContext) Deadline() (time.Time, bool) { return c.at, true }
 
 // OnCancel has f called once, on any goroutine, when the request ends before the
-// handler ended it. Set it before the handler returns; f must not block.
+// handler ended it; at once when it has ended already. f must not block.
 func (r *Request) OnCancel(f func(*Error)) {
 	r.mu.Lock()
 	r.onCancel = f
+	var cause *Error
+	if r.ended {
+		cause, _ = r.cause.(*Error)
+	}
 	r.mu.Unlock()
+	if cause != nil {
+		f(cause)
+	}
 }
 
 // OnCredit has f called with each grant of credit after the first window. It is
@@ -263,6 +271,7 @@ func (r *Request) finish(cause *Error, answer func(), mayWrite bool) error {
 	if answer != nil {
 		answer()
 	}
+	r.session.answerQueued()
 	out, own, stream := r.output(0), r.own, r.stream
 	cancel, onCancel, deadline, idle := r.cancel, r.onCancel, r.deadline, r.idle
 	why := r.cause
@@ -388,7 +397,7 @@ func parseParams(payload []byte) (params, *Error) {
 		case "idleTimeout":
 			var ms int64
 			ms, ok = number(value)
-			p.idleTimeout = time.Duration(ms) * time.Millisecond
+			p.idleTimeout = time.Duration(min(ms, maxMilliseconds)) * time.Millisecond
 		case "window":
 			var n int64
 			n, ok = number(value)
@@ -417,6 +426,9 @@ func parseParams(payload []byte) (params, *Error) {
 	}
 	return p, nil
 }
+
+// maxMilliseconds is what a time.Duration holds, 292 years.
+const maxMilliseconds = int64(math.MaxInt64 / time.Millisecond)
 
 // number reads a whole, non-negative JSON number of at most 15 digits.
 func number(text []byte) (int64, bool) {
