@@ -164,6 +164,6 @@ function invoke(name, input) {
 // The addon is one per thread, this module may be there again: a test runner that
 // resets modules, two installed copies that find one addon. They share its pipe.
 native.engine ??= {
-  start, send, poll: onWake, addNode, addRequest, secretNumber, pin, unpin, attach, invoke, incoming, nodes, requests, sessions, stores,
+  start, send, flush, poll: onWake, addNode, addRequest, secretNumber, pin, unpin, attach, invoke, incoming, nodes, requests, sessions, stores,
 };
 module.exports = native.engine;

@@ -66,9 +66,10 @@ function runText(name, handle, options, input, length = scratch.length) {
 
 /**
  * Carries out an operation on a thread of the engine, which copies the input at
- * once. Gives its result as bytes.
+ * once. Gives its result as bytes; done is called when it has succeeded, and revoked
+ * tells, as { error }, why it shall have failed all the same.
  */
-function start(name, handle, options, input, { second, signal, done } = {}) {
+function start(name, handle, options, input, { second, signal, done, revoked } = {}) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = here();
   const first = attached(input);
@@ -83,6 +84,12 @@ function start(name, handle, options, input, { second, signal, done } = {}) {
         finish();
         const bytes = memory(length);
         if (result !== 0) native.take(result, bytes);
+        const why = revoked?.(at);
+        if (why !== undefined) {
+          wipe(bytes);
+          reject(why.error);
+          return;
+        }
         done?.();
         resolve(bytes);
       },
@@ -97,6 +104,7 @@ function start(name, handle, options, input, { second, signal, done } = {}) {
     signal?.addEventListener('abort', onAbort, { once: true });
     engine.pin();
     engine.send(`secret\t${number}\t${name}\t${handle}\t${json(options)}\t${first}\t${other}\n`);
+    engine.flush(); // before what is done at once later in this turn
   });
 }
 

@@ -4,6 +4,7 @@ const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
 const engine = require('./engine.js');
 const check = require('./options.js');
+const { fromEngine } = require('./error.js');
 const secrets = require('./secret-engine.js');
 const { Ethereum } = require('./ethereum.js');
 const { SecretIdentity } = require('./secret-identity.js');
@@ -15,6 +16,8 @@ const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
 const IDENTITY = "m/74'/0'/0'/0'";
 const MAX_INT = 2 ** 31 - 1;
 const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
+
+const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was being unlocked', retryable: false };
 
 // A store that nothing can reach any more is wiped.
 const dropped = new FinalizationRegistry((number) => {
@@ -106,6 +109,7 @@ function sshOptions(options, names, where) {
 class SecretStore extends EventEmitter {
   #number = engine.secretNumber();
   #closed;
+  #locks = 0; // how often lock was called
   #ethereum = new Ethereum((path, type) => this.deriveSync(path, type));
 
   constructor(options) {
@@ -149,7 +153,15 @@ class SecretStore extends EventEmitter {
       const { passphrase: given, signal } = check.known(options, names, name);
       if (given !== undefined) passphrase = secrets.secretBytes(given, 'the passphrase');
       if (signal !== undefined) check.signal(signal);
-      return secrets.start(name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal });
+      const locks = this.#locks;
+      // What happened between the engine's end of it and ours.
+      const revoked = (at) => {
+        const overtaken = locks !== this.#locks;
+        if (signal?.aborted && !overtaken) this.lock();
+        if (signal?.aborted) return { error: signal.reason };
+        return overtaken ? { error: fromEngine(OVERTAKEN, undefined, at) } : undefined;
+      };
+      return secrets.start(name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
     } finally {
       secrets.wipe(mnemonic, phrase, options?.passphrase, passphrase);
     }
@@ -158,6 +170,7 @@ class SecretStore extends EventEmitter {
   lock(options) {
     const { disconnect = false } = check.known(options, ['disconnect'], 'lock');
     check.boolean(disconnect, 'disconnect');
+    this.#locks++;
     if (!this.#closed) secrets.run('lock', this.#number, { disconnect });
   }
 

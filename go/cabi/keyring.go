@@ -29,6 +29,9 @@ type store struct {
 	// turn is held by an operation on another thread than JavaScript's: one at a time,
 	// so that JavaScript itself never waits for more than one.
 	turn sync.Mutex
+
+	locks     atomic.Int64 // how often JavaScript has locked it
+	unlocking sync.Mutex   // held by the one unlock under way
 }
 
 // key is a derived key.

@@ -32,6 +32,10 @@ func (e *environment) secretJob(f *fields) {
 	e.mu.Lock()
 	e.jobs[req] = cancel
 	e.mu.Unlock()
+	locks := int64(0)
+	if s := e.keyring.storeOf(handle); s != nil {
+		locks = s.locks.Load()
+	}
 	e.run(func() {
 		var result []byte
 		err := error(call.Errorf(call.Internal, "the engine recovered from a defect of its own"))
@@ -40,7 +44,7 @@ func (e *environment) secretJob(f *fields) {
 			cancel()
 			e.finishJob(req, result, err)
 		}()
-		result, err = e.slowSecret(ctx, name, handle, arguments, input, second)
+		result, err = e.slowSecret(ctx, locks, name, handle, arguments, input, second)
 	})
 }
 
@@ -76,6 +80,8 @@ func (e *environment) abortJob(req int64) bool {
 // for a moment only.
 var stretches = map[string]bool{"unlock": true, "create": true, "sshPrivateKey": true}
 
+var errOvertaken = &secret.Error{Code: secret.Locked, Message: "the store was locked while it was being unlocked"}
+
 var errAborted = call.Errorf(call.Aborted, "the caller's signal was aborted")
 
 // takeSlot waits until the caller may compute; giveSlot lets the next one do so.
@@ -90,8 +96,9 @@ func takeSlot(ctx context.Context) error {
 
 func giveSlot() { <-jobSlots }
 
-// slowSecret carries out a job. input and second may be overwritten.
-func (e *environment) slowSecret(ctx context.Context, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
+// slowSecret carries out a job that was begun when JavaScript had locked the store
+// so often. input and second may be overwritten.
+func (e *environment) slowSecret(ctx context.Context, locks int64, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
 	// What is long waits for its turn on the store before it takes a slot.
 	if s := e.keyring.storeOf(handle); s != nil && !stretches[name] {
 		s.turn.Lock()
@@ -110,7 +117,7 @@ func (e *environment) slowSecret(ctx context.Context, name string, handle int64,
 		if err != nil {
 			return nil, err
 		}
-		return unlock(ctx, s, name, arguments, input, second)
+		return unlock(ctx, s, locks, name, arguments, input, second)
 	case "sshPrivateKey":
 		k, err := e.keyring.key(handle)
 		if err != nil {
@@ -125,9 +132,23 @@ func (e *environment) slowSecret(ctx context.Context, name string, handle int64,
 	return e.secret(name, handle, arguments, input)
 }
 
-// unlock unlocks a store with a phrase, or with a new one, which is the result. A
-// store that was unlocked although the caller had given up is locked again.
-func unlock(ctx context.Context, s *store, name string, arguments, phrase, passphrase []byte) ([]byte, error) {
+// unlock unlocks a store with a phrase, or with a new one, which is the result. The
+// store is locked again if JavaScript has given up or locked it meanwhile.
+func unlock(ctx context.Context, s *store, locks int64, name string, arguments, phrase, passphrase []byte) ([]byte, error) {
+	s.unlocking.Lock()
+	defer s.unlocking.Unlock()
+	revoked := func() error {
+		switch {
+		case ctx.Err() != nil:
+			return errAborted
+		case s.locks.Load() != locks:
+			return errOvertaken
+		}
+		return nil
+	}
+	if err := revoked(); err != nil {
+		return nil, err
+	}
 	var created []byte
 	var err error
 	if name == "create" {
@@ -142,10 +163,13 @@ func unlock(ctx context.Context, s *store, name string, arguments, phrase, passp
 	} else {
 		err = s.Unlock(phrase, passphrase)
 	}
-	if err == nil && ctx.Err() != nil {
+	if err != nil {
+		return nil, err
+	}
+	if err := revoked(); err != nil {
 		s.Lock()
 		clear(created)
-		return nil, errAborted
+		return nil, err
 	}
-	return created, err
+	return created, nil
 }

@@ -46,6 +46,7 @@ func lock(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
 	if err := read(arguments, &a); err != nil {
 		return nil, err
 	}
+	s.locks.Add(1)
 	s.Lock()
 	if a.Disconnect {
 		e.disconnect(s)
