@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"sync/atomic"
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/principal"
@@ -51,12 +52,15 @@ func newIdentity(e *environment, s *store, arguments, _ []byte) ([]byte, error) 
 // the error.
 type endpointSigner struct {
 	*identity
-	refused func(error)
+	refused func(error) // called once each time that the store has stopped signing
+	silent  atomic.Bool
 }
 
-func (s endpointSigner) Sign(rand io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (s *endpointSigner) Sign(rand io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	signature, err := s.Signer.Sign(rand, message, opts)
-	if err != nil {
+	if err == nil {
+		s.silent.Store(false)
+	} else if !s.silent.Swap(true) {
 		s.refused(err)
 	}
 	return signature, err
@@ -67,7 +71,7 @@ func (e *environment) signerOf(ep *endpoint, id *identity) crypto.Signer {
 	e.mu.Lock()
 	ep.identity = id
 	e.mu.Unlock()
-	return endpointSigner{id, func(err error) {
+	return &endpointSigner{identity: id, refused: func(err error) {
 		var refusal *secret.Error
 		if errors.As(err, &refusal) {
 			e.refused(ep, refusal)
