@@ -27,8 +27,7 @@ const (
 	thenVariable  = "ALKNET_SECRET_TEST_THEN" // the child to go on as
 	nobody        = 65534
 
-	testMnemonic = "test test test test test test test test test test test junk"
-	testStores   = 20
+	testStores = 20
 	// coreLimit, in bytes, is a RLIMIT_CORE that nobody sets by chance.
 	coreLimit = 123 << 12
 )
