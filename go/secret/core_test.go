@@ -60,7 +60,7 @@ func coreChild() {
 	var work sync.WaitGroup
 	for range 4 {
 		work.Go(func() {
-			for range 50 {
+			for range 25 {
 				useEverything(s, &secrets)
 				runtime.GC()
 			}

@@ -3,6 +3,7 @@ package secret
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,8 +49,8 @@ func TestSSHKeygenReadsKeys(t *testing.T) {
 		public, err := h.SSHPublicKey(comment)
 		must(t, err)
 		var passphrase []byte
-		if n%9 == 8 {
-			passphrase = []byte("pass phrase")
+		if n == 9 { // which takes long
+			passphrase = []byte("pass phräse")
 		}
 		key, err := h.ExportSSHPrivateKey(comment, bytes.Clone(passphrase))
 		must(t, err)
@@ -57,7 +58,13 @@ func TestSSHKeygenReadsKeys(t *testing.T) {
 		if got := run(t, "ssh-keygen", "-y", "-P", string(passphrase), "-f", file); got != public {
 			t.Errorf("ssh-keygen reads %s, want %s", got, public)
 		}
-		if n%9 != 0 {
+		if passphrase != nil {
+			var missing *ssh.PassphraseMissingError
+			if _, err := ssh.ParseRawPrivateKey(key); !errors.As(err, &missing) {
+				t.Errorf("the file is not protected: %v", err)
+			}
+		}
+		if n != 0 && n != 17 {
 			continue
 		}
 		must(t, os.WriteFile(filepath.Join(folder, "allowed"), []byte("me "+public+"\n"), 0o600))
@@ -127,18 +134,5 @@ func TestSSHAgreesWithTheLibrary(t *testing.T) {
 		if err != nil || gotComment != comment || !bytes.Equal(public.Marshal(), sshPublicBlob(h.public)) {
 			t.Errorf("%d: %s, %v", n, line, err)
 		}
-	}
-	h := derive(t, s, SSHHostKeyPath(), Ed25519)
-	passphrase := []byte("pässphrase")
-	file, err := h.ExportSSHPrivateKey("", bytes.Clone(passphrase))
-	must(t, err)
-	if _, err := ssh.ParseRawPrivateKey(file); err == nil {
-		t.Error("the file is not protected")
-	}
-	if _, err := ssh.ParseRawPrivateKeyWithPassphrase(file, passphrase); err != nil {
-		t.Error(err)
-	}
-	if _, err := ssh.ParseRawPrivateKeyWithPassphrase(file, []byte("wrong")); err == nil {
-		t.Error("any passphrase opens it")
 	}
 }
