@@ -16,7 +16,7 @@ type Store struct {
 	born     time.Time
 	lastUsed atomic.Int64 // since born
 	seals    *sealCounter
-	warn     sync.Once
+	warned   atomic.Bool
 
 	// mu is held for reading while keys are used, and for writing only to swap the
 	// vault: never while a key is stretched, derived or waited for, nor while an
@@ -80,10 +80,8 @@ func (s *Store) unlock(fill func(*phraseFrame) error) error {
 	if err != nil {
 		return err
 	}
-	if s.Status().Memory == MemoryUnlocked && s.options.OnWarning != nil {
-		s.warn.Do(func() {
-			s.options.OnWarning("the system refuses to lock memory, so secrets may be swapped to disk: raise RLIMIT_MEMLOCK (`ulimit -l`), or require locked memory")
-		})
+	if s.Status().Memory == MemoryUnlocked && s.options.OnWarning != nil && s.warned.CompareAndSwap(false, true) {
+		s.options.OnWarning("the system refuses to lock memory, so secrets may be swapped to disk: raise RLIMIT_MEMLOCK (`ulimit -l`), or require locked memory")
 	}
 	return nil
 }
