@@ -101,11 +101,16 @@ function run(node, number, operation, kind, told, input, session, handler) {
 
 const CANCELLED = Symbol('cancelled');
 
+// Events between two turns of the event loop: a caller that takes any number must not
+// keep everything else from running, its own end included.
+const MAX_BURST = 256;
+
 /** Sends the events of a handler's iterable, as fast as the caller takes them. */
 async function produce(request, number, operation, handler, input, context, fail) {
   const iterable = await handler(input, context);
   const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
   if (!iterator) throw new TypeError(`the handler of the subscription ${operation} must return an iterable or be a generator`);
+  let burst = 0;
   let exhausted = false; // it has ended or failed by itself
   try {
     for (;;) {
@@ -126,6 +131,10 @@ async function produce(request, number, operation, handler, input, context, fail
       if (request.over) return;
       request.room--;
       engine.send(`E\t${number}\t${check.json(value, operation)}\n`);
+      if (++burst === MAX_BURST) {
+        burst = 0;
+        await new Promise(setImmediate);
+      }
     }
   } finally {
     request.onCancel = undefined;

@@ -121,12 +121,14 @@ func (r *Request) OnCancel(f func(*Error)) {
 	}
 }
 
-// OnCredit has f called with each grant of credit after the first window. It is
-// for handlers that use TrySend; f must not block.
-func (r *Request) OnCredit(f func(n int)) {
+// OnCredit has f called with each further grant of credit, and returns the room
+// that there is now; ok is false when the caller sent no window. It is for handlers
+// that use TrySend; f must not block.
+func (r *Request) OnCredit(f func(n int)) (room int, ok bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.onCredit = f
-	r.mu.Unlock()
+	return r.credit, r.params.windowed
 }
 
 // Respond ends a query or a mutation with its output, a JSON text.
