@@ -40,6 +40,8 @@ function send(command) {
   if (!open) {
     native.open(onWake);
     open = true;
+    // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
+    process.on('exit', native.close);
   }
   if (text.length + command.length > MAX_BATCH) flush();
   text += command;

@@ -75,14 +75,23 @@ func (s *Session) remember(r *Request) *Error {
 	return nil
 }
 
-// forget removes a request that has ended.
+// forget removes a request that has ended. Its answer is queued after that, since
+// the other side may send the next request as soon as it has it; answerQueued follows.
 func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
 		s.held -= len(r.params.input)
 	}
-	if len(s.incoming) == 0 && s.empty != nil {
+	s.answering++
+	s.mu.Unlock()
+}
+
+// answerQueued counts a forgotten request whose answer is queued.
+func (s *Session) answerQueued() {
+	s.mu.Lock()
+	s.answering--
+	if s.idle() && s.empty != nil {
 		select {
 		case <-s.empty:
 		default:
@@ -91,6 +100,9 @@ func (s *Session) forget(r *Request) {
 	}
 	s.mu.Unlock()
 }
+
+// idle reports whether no request runs or is being answered. Called with s.mu held.
+func (s *Session) idle() bool { return len(s.incoming) == 0 && s.answering == 0 }
 
 // serve checks a request and runs its handler, on a goroutine of its own.
 func (s *Session) serve(r *Request) {

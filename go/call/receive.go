@@ -105,6 +105,7 @@ func (s *Session) dispatch(env wire.Envelope, owned bool) error {
 		s.out.add(wire.Pong, env.ID, emptyObject)
 		s.out.kick()
 	case wire.Pong:
+		s.ponged(env.ID)
 	case wire.Closing:
 		s.mu.Lock()
 		s.closing = true

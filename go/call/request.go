@@ -273,6 +273,7 @@ func (r *Request) finish(cause *Error, answer func(), mayWrite bool) error {
 	if answer != nil {
 		answer()
 	}
+	r.session.answerQueued()
 	out, own, stream := r.output(0), r.own, r.stream
 	cancel, onCancel, deadline, idle := r.cancel, r.onCancel, r.deadline, r.idle
 	why := r.cause

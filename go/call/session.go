@@ -63,20 +63,23 @@ type Session struct {
 	queued   atomic.Int64 // bytes
 	large    largeFrames
 	opened   atomic.Bool // session.opened was sent
+	leaving  atomic.Bool // Shutdown has begun: new answers take the main stream
 	accepted bool        // this is the listening side
 	stats    stats
 
-	mu       sync.Mutex
-	err      *Error
-	closing  bool // no new requests: one side has said session.closing
-	incoming map[string]*Request
-	held     int // bytes of the inputs of incoming
-	outgoing map[uint64]*outgoing
-	nextID   uint64
-	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
-	early    abortRing     // ids that were aborted before their request arrived
-	reaped   abortRing     // ids of ours that we have told the other side to stop
-	alive    *time.Timer
+	mu        sync.Mutex
+	err       *Error
+	closing   bool // no new requests: one side has said session.closing
+	incoming  map[string]*Request
+	held      int // bytes of the inputs of incoming
+	answering int // requests that have ended and whose answers are not queued yet
+	outgoing  map[uint64]*outgoing
+	nextID    uint64
+	empty     chan struct{} // closed when the last request is answered; nil unless somebody waits
+	parted    chan struct{} // closed when the other side has read all; nil unless somebody waits
+	early     abortRing     // ids that were aborted before their request arrived
+	reaped    abortRing     // ids of ours that we have told the other side to stop
+	alive     *time.Timer
 }
 
 // Peer is what the other side said of itself when the session was opened.
@@ -172,11 +175,12 @@ func (s *Session) Close(reason string) {
 // request, and lets those that run finish until ctx ends; the rest fail with
 // UNAVAILABLE. It returns when everything has ended.
 func (s *Session) Shutdown(ctx context.Context, reason string) {
+	s.leaving.Store(true)
 	s.mu.Lock()
 	s.closing = true
 	if s.empty == nil {
 		s.empty = make(chan struct{})
-		if len(s.incoming) == 0 {
+		if s.idle() {
 			close(s.empty)
 		}
 	}
@@ -193,8 +197,49 @@ func (s *Session) Shutdown(ctx context.Context, reason string) {
 	for _, r := range s.requests() {
 		_ = r.end(unavailable, func() { r.output(0).addBuilt(wire.Failed, r.id, unavailable.AppendJSON) })
 	}
-	s.farewell()
+	s.part()
 	s.Close(reason)
+}
+
+// partingID is the id of the ping that ends a session.
+const partingID = "parting"
+
+// part waits until the other side has read the last frames: it answers a ping after
+// what came before it. That they were written is not enough, since a transport may
+// drop what is under way when it is closed, and QUIC does.
+func (s *Session) part() {
+	s.mu.Lock()
+	if s.parted == nil {
+		s.parted = make(chan struct{})
+	}
+	parted := s.parted
+	s.mu.Unlock()
+	s.out.add(wire.Ping, partingID, emptyObject)
+	s.farewell()
+	late := time.NewTimer(farewellTime)
+	defer late.Stop()
+	select {
+	case <-parted:
+	case <-s.ctx.Done():
+	case <-late.C:
+	}
+}
+
+// ponged takes the answer to the parting ping.
+func (s *Session) ponged(id string) {
+	if id != partingID || !s.leaving.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parted == nil {
+		return
+	}
+	select {
+	case <-s.parted:
+	default:
+		close(s.parted)
+	}
 }
 
 // farewellTime is how long the last frames may take to leave; a peer that does not
@@ -311,10 +356,11 @@ func (s *Session) oversized(payload int) bool {
 }
 
 // openOutput opens a stream of its own for one request, or returns nil where the
-// link has none to give.
+// link has none to give, and while the session is being ended, when only the main
+// stream's order shows that everything has arrived.
 func (s *Session) openOutput() (*output, SendStream) {
 	streams, ok := s.link.(StreamLink)
-	if !ok {
+	if !ok || s.leaving.Load() {
 		return nil, nil
 	}
 	stream, err := streams.OpenStream()

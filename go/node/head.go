@@ -225,18 +225,19 @@ func (h *Head) Shutdown(ctx context.Context) error {
 		for _, s := range h.Sessions() {
 			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
 		}
-		// QUIC sessions live on the listener's socket: it is closed after them.
 		ending.Wait()
 		h.cancel()
 	}
+	// QUIC sessions live on the listener's socket, those too that were being opened:
+	// without it, the other side would not be told of their end.
+	h.accepting.Wait()
+	h.serving.Wait()
 	var failed error
 	for _, ln := range h.listeners {
 		if err := ln.Close(); err != nil && failed == nil {
 			failed = fmt.Errorf("close %s: %w", ln.Address(), err)
 		}
 	}
-	h.accepting.Wait()
-	h.serving.Wait()
 	return failed
 }
 
