@@ -35,6 +35,10 @@ type Config struct {
 	Tokens TokenVerifier
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
+	// TrustForwarded marks the other side as a head that this node has pinned: it is
+	// believed on whose behalf it passes requests on. Elsewhere such requests are
+	// FORBIDDEN. Set it only where the other side has proven the key that was pinned.
+	TrustForwarded bool
 	// Node is this node's endpoint id, as told to the other side.
 	Node string
 	// Agent names this side's software and version, as told to the other side.
@@ -63,6 +67,8 @@ type Session struct {
 	queued   atomic.Int64 // bytes
 	opened   atomic.Bool  // session.opened was sent
 	stats    stats
+
+	identities identityCache
 
 	mu       sync.Mutex
 	err      *Error
@@ -144,6 +150,9 @@ func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
 // Peer returns what the other side said of itself.
 func (s *Session) Peer() Peer { return s.peer }
 
+// Context ends as soon as the session does, before Done: nothing can be sent any more.
+func (s *Session) Context() context.Context { return s.ctx }
+
 // Done is closed when the session has ended and every pending request was failed.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
@@ -187,7 +196,7 @@ func (s *Session) Shutdown(ctx context.Context, reason string) {
 	}
 	unavailable := Errorf(Unavailable, "the node is shutting down")
 	for _, r := range s.requests() {
-		_ = r.end(unavailable, func() { r.output(0).addBuilt(wire.Failed, r.id, unavailable.AppendJSON) })
+		_ = r.end(unavailable, func() { r.tellFailed(unavailable) })
 	}
 	s.farewell()
 	s.Close(reason)
@@ -239,7 +248,7 @@ func (s *Session) fail(err *Error, told string) {
 	}
 	for _, o := range pending {
 		o.stop()
-		o.sink.Failed(lost)
+		o.failed(lost)
 	}
 	for _, r := range s.requests() {
 		_ = r.end(lost, nil)
