@@ -24,7 +24,8 @@ var mayImport = map[string][]string{
 	"transport": {"principal"},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
-	"node":      {"auth", "call", "frameif", "principal", "transport"},
+	"route":     {"auth", "call"},
+	"node":      {"auth", "call", "frameif", "principal", "route", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "node", "principal", "transport", "wire"},
 	"cmd/alknet": {"auth", "call", "node", "principal", "transport"},

@@ -66,7 +66,7 @@ func newNetwork(t testing.TB, offered *Registry, limits Limits) *network {
 		if spec.Namespace() == "services" || spec.Visibility == VisibilityInternal {
 			continue
 		}
-		o, err := NewRemote(n.worker, "/dev1", spec)
+		o, err := NewRemote(n.worker, "/dev1", spec, 0)
 		must(t, err)
 		n.routes[o.Spec().Name] = o
 	}
@@ -361,7 +361,7 @@ func TestHostileWorker(t *testing.T) {
 	worker, conn, frames := raw(t, head, Limits{})
 	table := routes{}
 	for _, spec := range []OperationSpec{{Name: "/w/call"}, {Name: "/w/sub", Type: TypeSubscription}} {
-		o, err := NewRemote(worker, "/dev1", spec)
+		o, err := NewRemote(worker, "/dev1", spec, 0)
 		must(t, err)
 		table[o.Spec().Name] = o
 	}

@@ -23,19 +23,24 @@ type Remote struct {
 	operation
 	session *Session
 	name    string // on that node
+	hops    int
 }
 
 // NewRemote prepares an operation of the node at the other side of session: spec is
 // how that node registered it, and prefix, such as /dev1, what callers of this node
-// put before its name. Its schemas are not compiled: the other node checks the input.
-func NewRemote(session *Session, prefix string, spec OperationSpec) (*Remote, error) {
+// put before its name. hops is how many further nodes that node passes requests on
+// through. Its schemas are not compiled: the node that handles it checks the input.
+func NewRemote(session *Session, prefix string, spec OperationSpec, hops int) (*Remote, error) {
 	if err := spec.normalize(); err != nil {
 		return nil, err
 	}
 	if spec.Visibility != VisibilityExternal {
 		return nil, fmt.Errorf("operation %s: an internal operation cannot be called through another node", spec.Name)
 	}
-	o := &Remote{session: session, name: spec.Name}
+	if hops < 0 || hops >= MaxHops {
+		return nil, fmt.Errorf("operation %s: it is %d nodes away, and requests pass at most %d", spec.Name, hops+1, MaxHops)
+	}
+	o := &Remote{session: session, name: spec.Name, hops: hops}
 	o.spec = spec
 	o.spec.Name = prefix + spec.Name
 	o.handler = AsyncHandler(nil) // there is none: requests are passed on
@@ -49,7 +54,11 @@ func (o *Remote) Spec() *OperationSpec { return &o.spec }
 // Session returns the session with the operation's node.
 func (o *Remote) Session() *Session { return o.session }
 
-// Name returns the operation's name on its own node.
+// Hops returns how many further nodes lie between that session's node and the
+// operation: 0 where it is its own.
+func (o *Remote) Hops() int { return o.hops }
+
+// Name returns the operation's name on the node at the other side of the session.
 func (o *Remote) Name() string { return o.name }
 
 // Namespace returns what stands before the last segment of the operation's name:

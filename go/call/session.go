@@ -45,6 +45,9 @@ type Config struct {
 	Agent string
 	// Token makes the token that the dialling side opens the session with; nil for none.
 	Token func() (string, error)
+	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
+	// gives it.
+	Owner any
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
@@ -146,6 +149,13 @@ func (s *Session) start() {
 
 // Identity returns who the other side is; nil is anonymous.
 func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
+
+// Owner returns Config.Owner.
+func (s *Session) Owner() any { return s.cfg.Owner }
+
+// TrustsForwarded reports whether the other side is believed on whose behalf it
+// passes requests on: see Config.TrustForwarded.
+func (s *Session) TrustsForwarded() bool { return s.cfg.TrustForwarded }
 
 // Peer returns what the other side said of itself.
 func (s *Session) Peer() Peer { return s.peer }
