@@ -26,9 +26,10 @@ bin/alknet: $(GO_FILES) go.mod go.sum package.json
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./go/cmd/alknet
 
 build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.h
-	go build -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
+	go build -tags alknet_addon -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
 
 build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
+	@rm -f build/Release/obj.target/alknet.node # gyp does not see that the archive has changed
 	npx --no-install node-gyp configure build --loglevel=warn
 	@touch $@
 
@@ -67,9 +68,30 @@ test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES
 	node test/nodes.mjs $(NODES)
 
 .PHONY: lint
-lint: ## Check formatting and common mistakes
-	@test -z "$$(gofmt -l go)" || { gofmt -l go; echo 'run gofmt -w on these files'; exit 1; }
+lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes
+	@test -z "$$(gofmt -l go bench)" || { gofmt -l go bench; echo 'run gofmt -w on these files'; exit 1; }
+	go mod tidy -diff
 	go vet ./...
+	build/tools/staticcheck ./...
+	.ci/tools/node_modules/.bin/eslint .
+	node_modules/.bin/tsc -p test/types
+
+# Pinned in .ci/tools, whose dependencies are no part of the product's.
+build/tools/staticcheck: TOOL := honnef.co/go/tools/cmd/staticcheck
+build/tools/govulncheck: TOOL := golang.org/x/vuln/cmd/govulncheck
+build/tools/indexdb: TOOL := golang.org/x/vulndb/cmd/indexdb
+build/tools/staticcheck build/tools/govulncheck build/tools/indexdb: .ci/tools/go.mod .ci/tools/go.sum
+	go build -C .ci/tools -o $(CURDIR)/$@ $(TOOL)
+
+.ci/tools/node_modules/.package-lock.json: .ci/tools/package.json .ci/tools/package-lock.json
+	cd .ci/tools && npm ci --ignore-scripts
+	@touch $@
+
+.PHONY: vulncheck
+vulncheck: build/tools/govulncheck build/tools/indexdb ## Look for known vulnerabilities, with the database as a Go module
+	rm -rf build/vulndb
+	build/tools/indexdb -out build/vulndb -vulns "$$(cd .ci/tools && go list -m -f '{{.Dir}}' golang.org/x/vulndb)/data/osv"
+	build/tools/govulncheck -db "file://$(CURDIR)/build/vulndb" ./...
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (60s)
@@ -98,4 +120,4 @@ bench-go: ## Run the Go micro-benchmarks
 
 .PHONY: clean
 clean: ## Remove what was built
-	rm -rf build bin node_modules bench/node_modules
+	rm -rf build bin node_modules bench/node_modules .ci/tools/node_modules

@@ -9,6 +9,10 @@ const KIND = {
   disconnected: 10, reconnected: 11, closed: 12, sessionOpened: 13, sessionClosed: 14, log: 15, settled: 16,
 };
 
+// A batch of commands leaves before the end of the turn when it has so many UTF-16
+// units: a string cannot grow for ever.
+const MAX_BATCH = 1 << 24;
+
 // A turn of the event loop handles so many batches before others get theirs.
 const MAX_BATCHES = 64;
 
@@ -37,6 +41,7 @@ function send(command) {
     native.open(onWake);
     open = true;
   }
+  if (text.length + command.length > MAX_BATCH) flush();
   text += command;
   if (!scheduled) {
     scheduled = true;
@@ -124,8 +129,12 @@ function unpin() {
 /** Copies bytes into the engine; the command that names the number consumes them. */
 function attach(bytes) {
   send('');
-  const number = native.attach(bytes);
-  if (number <= 0) throw new RangeError(`a key or passphrase of ${bytes.length} bytes is too large`);
+  let number = native.attach(bytes);
+  if (number <= 0) {
+    flush(); // those that wait are taken by the commands of this turn
+    number = native.attach(bytes);
+  }
+  if (number <= 0) throw new Error('the engine takes no more keys: too many were given that no command has used');
   return number;
 }
 
@@ -140,4 +149,7 @@ function invoke(name, input) {
   return value;
 }
 
-module.exports = { send, addNode, addRequest, pin, unpin, attach, invoke, incoming, nodes };
+// The addon is one per thread, this module may be there again: a test runner that
+// resets modules, two installed copies that find one addon. They share its pipe.
+native.engine ??= { send, addNode, addRequest, pin, unpin, attach, invoke, incoming, nodes, requests, sessions };
+module.exports = native.engine;

@@ -51,7 +51,8 @@ export function publicKey(key: string | Uint8Array): Pick<GeneratedKey, 'publicK
 /** The parts of an address such as `alknet://<endpoint-id>@host:4433`. Throws AlknetError INVALID_INPUT. */
 export function parseAddress(address: string): {
   scheme: 'alknet' | 'quic' | 'tls' | 'tcp' | 'unix';
-  endpointId: string;
+  /** The key that the address pins; null when it pins none. */
+  endpointId: string | null;
   host: string;
   port: number;
   /** Of unix://. */
@@ -221,9 +222,9 @@ export type StreamHandler<I = any, O = any> = (input: I, context: Context) => As
 
 /** One record of the engine's log. */
 export interface LogRecord {
-  level: 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
+  level: 'info' | 'warn' | 'error';
   message: string;
-  attributes: { [name: string]: unknown };
+  attributes: { [name: string]: string };
 }
 
 interface NodeEvents {

@@ -45,23 +45,27 @@ class Server extends Node {
   /** The sessions that are open now. */
   get sessions() { return [...this.#sessions.values()]; }
 
+  // A request may come before its session is announced. 0 is one that has ended.
   _session(number, told) {
     let session = this.#sessions.get(number);
-    session ??= new Session(number, { identity: told.identity });
+    if (session === undefined) {
+      session = new Session(number, { identity: told.identity });
+      if (number !== 0) this.#sessions.set(number, session);
+    }
     return session;
   }
 
   onSession(number, told) {
-    const session = new Session(number, told);
-    this.#sessions.set(number, session);
-    this.emit('session', session);
+    const session = this._session(number, told);
+    session._announce(told);
+    this._tell('session', session);
   }
 
   onSessionClosed(number, told) {
     const session = this.#sessions.get(number);
     if (!session) return;
     this.#sessions.delete(number);
-    this.emit('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
+    this._tell('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
   }
 }
 

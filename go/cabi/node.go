@@ -50,19 +50,30 @@ type serveOptions struct {
 	Limits             call.Limits `json:"limits"`
 }
 
-// load reads the key; nil without an error means that none was named. Attachments
-// are wiped either way.
-func (o *keyOptions) load(e *environment) (ed25519.PrivateKey, error) {
-	data, passphrase := e.attachments.take(o.Key), e.attachments.take(o.Passphrase)
-	defer clear(data)
-	defer clear(passphrase)
+// secrets are the attachments that a command names.
+type secrets struct{ key, passphrase []byte }
+
+// secretsOf takes them, also those of options that turn out to be malformed.
+func (e *environment) secretsOf(options []byte) secrets {
+	var o keyOptions
+	_ = json.Unmarshal(options, &o) // the command's own reading of them reports it
+	return secrets{e.attachments.take(o.Key), e.attachments.take(o.Passphrase)}
+}
+
+func (s secrets) wipe() {
+	clear(s.key)
+	clear(s.passphrase)
+}
+
+// load reads the key; nil without an error means that none was named.
+func (o *keyOptions) load(s secrets) (ed25519.PrivateKey, error) {
 	var key ed25519.PrivateKey
 	var err error
 	switch {
 	case o.Key != 0:
-		key, err = auth.ParsePrivateKey(data, passphrase)
+		key, err = auth.ParsePrivateKey(s.key, s.passphrase)
 	case o.KeyPath != "":
-		key, err = auth.LoadPrivateKey(o.KeyPath, passphrase)
+		key, err = auth.LoadPrivateKey(o.KeyPath, s.passphrase)
 	}
 	if err != nil {
 		return nil, call.Errorf(call.InvalidInput, "%w", err)
@@ -70,8 +81,10 @@ func (o *keyOptions) load(e *environment) (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
-// open starts a connect or a serve; run ends with opened or failed.
-func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte) error) {
+// open starts a connect or a serve; run ends with opened or failed. The secrets are
+// taken here, so that those of the next command find room.
+func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, secrets) error) {
+	named := e.secretsOf(options)
 	ctx, cancel := context.WithCancel(e.ctx)
 	ep := &endpoint{registry: call.NewRegistry(), cancel: cancel}
 	e.mu.Lock()
@@ -81,12 +94,14 @@ func (e *environment) open(n int64, options []byte, run func(context.Context, in
 	}
 	e.mu.Unlock()
 	if taken {
+		named.wipe()
 		cancel()
 		return
 	}
 	e.run(func() {
 		defer cancel()
-		if err := run(ctx, n, ep, options); err != nil {
+		defer named.wipe()
+		if err := run(ctx, n, ep, options, named); err != nil {
 			e.mu.Lock()
 			delete(e.nodes, n)
 			e.mu.Unlock()
@@ -108,12 +123,13 @@ func (e *environment) keep(n int64, enter func()) bool {
 
 var errClosed = call.Errorf(call.Aborted, "the node was closed while it was being opened")
 
-func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o connectOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
 	}
-	key, err := o.load(e)
+	key, err := o.load(named)
+	named.wipe()
 	if err != nil {
 		return err
 	}
@@ -166,12 +182,13 @@ func (e *environment) state(n int64, s node.State) {
 	}
 }
 
-func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o serveOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
 	}
-	key, err := o.load(e)
+	key, err := o.load(named)
+	named.wipe()
 	if err != nil {
 		return err
 	}

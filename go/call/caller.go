@@ -112,7 +112,6 @@ func outputOf(payload []byte) json.RawMessage {
 // end.
 type Subscription struct {
 	request Outgoing
-	started chan struct{} // closed when request is set
 	window  int
 
 	mu     sync.Mutex
@@ -129,20 +128,14 @@ func (s *Session) Subscribe(ctx context.Context, operation string, input any, op
 	if err != nil {
 		return nil, err
 	}
-	return newSubscription(opts, func(sub *Subscription) Outgoing {
-		request := s.Start(Stream, operation, raw, opts, sub)
-		s.out.flush()
-		return request
-	}), nil
+	sub := newSubscription(opts)
+	sub.request = s.Start(Stream, operation, raw, opts, sub)
+	s.out.flush()
+	return sub, nil
 }
 
-// newSubscription starts a subscription. Events, and an abort because of them, may
-// come before start has returned.
-func newSubscription(opts *Options, start func(*Subscription) Outgoing) *Subscription {
-	sub := &Subscription{window: opts.window(Stream), wake: make(chan struct{}, 1), started: make(chan struct{})}
-	sub.request = start(sub)
-	close(sub.started)
-	return sub
+func newSubscription(opts *Options) *Subscription {
+	return &Subscription{window: opts.window(Stream), wake: make(chan struct{}, 1)}
 }
 
 // Next returns the next event's JSON text. At the end the error is io.EOF; else it
@@ -200,16 +193,7 @@ func (u *Subscription) event(event json.RawMessage) {
 	if u.err != nil {
 		return
 	}
-	if len(u.events) > u.window {
-		// The other side ignores its credit: its events cost us no memory.
-		u.err = Errorf(ProtocolError, "the other node sent more events than it had credit for")
-		go func() {
-			<-u.started
-			u.request.Abort("more events than credit")
-		}()
-	} else {
-		u.events = append(u.events, event)
-	}
+	u.events = append(u.events, event)
 	u.signal()
 }
 

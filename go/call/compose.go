@@ -82,9 +82,9 @@ func (r *Request) InvokeStream(ctx context.Context, namespace, op string, input 
 	if err != nil {
 		return nil, err
 	}
-	return newSubscription(opts, func(sub *Subscription) Outgoing {
-		return r.Start(Stream, "/"+namespace+"/"+op, raw, opts, sub)
-	}), nil
+	sub := newSubscription(opts)
+	sub.request = r.Start(Stream, "/"+namespace+"/"+op, raw, opts, sub)
+	return sub, nil
 }
 
 // Start is Invoke and InvokeStream for callers that must not block, as Session.Start

@@ -39,6 +39,9 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 	if p.windowed || remote.spec.Type == TypeSubscription {
 		f.out.kind = Stream
 	}
+	if p.authToken != "" {
+		f.held = len(p.input) // kept until the token is verified
+	}
 	if err := s.remember(&f.Request); err != nil {
 		s.refuse(id, err)
 		return

@@ -37,7 +37,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 	if !owned {
 		p.own()
 	}
-	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window}
+	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: len(p.input)}
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
 		s.refuse(id, err)
@@ -81,10 +81,13 @@ func (s *Session) remember(r *Request) *Error {
 		return Errorf(ResourceExhausted, "%d requests of this session are in flight: wait for an answer", len(s.incoming))
 	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
 		return Errorf(ResourceExhausted, "%d bytes wait to be read: read the answers first", s.queued.Load())
+	case s.held > 0 && s.held+r.held > s.cfg.Limits.MaxQueued:
+		return Errorf(ResourceExhausted, "the inputs of this session's requests in flight have %d bytes: wait for an answer", s.held)
 	case s.early.has(r.id):
 		return Errorf(Aborted, "the request was stopped before it arrived")
 	}
 	s.incoming[r.id] = r
+	s.held += r.held
 	return nil
 }
 
@@ -93,6 +96,7 @@ func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
+		s.held -= r.held
 	}
 	if len(s.incoming) == 0 && s.empty != nil {
 		select {

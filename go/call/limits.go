@@ -14,9 +14,10 @@ type Limits struct {
 	// MaxInFlight is how many requests of the other side may be unanswered at
 	// once: default 1,024. One more is answered RESOURCE_EXHAUSTED.
 	MaxInFlight int `json:"maxInFlight"`
-	// MaxQueued is how many bytes may wait to be sent: default 64 MiB. Past it
-	// requests are answered RESOURCE_EXHAUSTED, and a peer that still does not
-	// read loses the session.
+	// MaxQueued is how many bytes may wait to be sent, how many the inputs of the
+	// requests in flight may have together, and how many the large frames that are
+	// arriving: default 64 MiB. Past it requests are answered RESOURCE_EXHAUSTED, large
+	// frames wait, and a peer that does not read its answers loses the session.
 	MaxQueued int `json:"maxQueued"`
 	// OpenTimeout is how long the other side may take to open the session:
 	// default 5 s.

@@ -31,6 +31,7 @@ const maxOpenFrame = 8 << 10
 // the link is closed.
 func Accept(ctx context.Context, link Link, cfg Config) (*Session, error) {
 	s := newSession(link, cfg)
+	s.accepted = true
 	if !cfg.KeyProven {
 		if err := s.acceptOpen(ctx); err != nil {
 			s.abort(err)

@@ -2,6 +2,7 @@ package call
 
 import (
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,6 +79,7 @@ type outgoing struct {
 	relay   *forward // in place of sink
 	timer   *time.Timer
 	mu      sync.Mutex // serializes events with each other and with the end
+	room    int        // events that the other side may still send; guarded by mu
 }
 
 // Outgoing is a request under way, for its caller. The zero value is one that has
@@ -114,11 +116,12 @@ func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options
 		sink.Failed(Errorf(InvalidInput, "the input of %s has %d bytes, more than the other node takes in one frame", operation, len(input)))
 		return Outgoing{}
 	}
+	window := opts.window(kind)
+	o.room = window
 	if err := s.begin(o, opts.Deadline); err != nil {
 		sink.Failed(err)
 		return Outgoing{}
 	}
-	window := opts.window(kind)
 	s.sendRequest(o, size, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) })
 	return Outgoing{o}
 }
@@ -142,7 +145,7 @@ func (s *Session) begin(o *outgoing, deadline time.Time) *Error {
 // sendRequest queues the frame of a request and returns the output that is to be
 // flushed: nil where the request has a stream of its own.
 func (s *Session) sendRequest(o *outgoing, size int, build func(dst []byte) []byte) *output {
-	id := strconv.FormatUint(o.id, 10)
+	id := s.idText(o.id)
 	if size >= ownStreamSize {
 		if out, _ := s.openOutput(); out != nil {
 			out.addBuilt(wire.Requested, id, build)
@@ -198,7 +201,10 @@ func (o *outgoing) Credit(n int) {
 	if !live {
 		return
 	}
-	s.out.addBuilt(wire.Credit, strconv.FormatUint(o.id, 10), func(dst []byte) []byte {
+	o.mu.Lock()
+	o.room = min(o.room+n, MaxWindow)
+	o.mu.Unlock()
+	s.out.addBuilt(wire.Credit, s.idText(o.id), func(dst []byte) []byte {
 		return append(strconv.AppendInt(append(dst, `{"n":`...), int64(n), 10), '}')
 	})
 	s.out.kick()
@@ -238,7 +244,7 @@ func (o *outgoing) stop() {
 }
 
 func (s *Session) tellAborted(id uint64, reason string) {
-	text := strconv.FormatUint(id, 10)
+	text := s.idText(id)
 	s.mu.Lock()
 	s.reaped.add(text)
 	s.mu.Unlock()
@@ -263,7 +269,7 @@ func (s *Session) take(id uint64) *outgoing {
 }
 
 func (s *Session) takeText(id string) *outgoing {
-	if n, ok := requestID(id); ok {
+	if n, ok := s.parseID(id); ok {
 		if o := s.take(n); o != nil {
 			o.stop()
 			return o
@@ -272,8 +278,25 @@ func (s *Session) takeText(id string) *outgoing {
 	return nil
 }
 
-// requestID reads an id that we gave out: decimal, without leading zeros.
-func requestID(text string) (uint64, bool) {
+// acceptedPrefix begins the ids of the accepting side. call.aborted does not say
+// whose id it names: with ids from different sets it cannot stop the wrong request.
+const acceptedPrefix = "a"
+
+func (s *Session) idText(id uint64) string {
+	if s.accepted {
+		return acceptedPrefix + strconv.FormatUint(id, 10)
+	}
+	return strconv.FormatUint(id, 10)
+}
+
+// parseID reads an id that we gave out: decimal, without leading zeros.
+func (s *Session) parseID(text string) (uint64, bool) {
+	if s.accepted {
+		var ours bool
+		if text, ours = strings.CutPrefix(text, acceptedPrefix); !ours {
+			return 0, false
+		}
+	}
 	if text == "" || text[0] == '0' || len(text) > 19 {
 		return 0, false
 	}
@@ -289,7 +312,7 @@ func requestID(text string) (uint64, bool) {
 
 // answered gives an event of the other side to the request that it belongs to.
 func (s *Session) answered(env wire.Envelope, b *batch) {
-	id, ok := requestID(env.ID)
+	id, ok := s.parseID(env.ID)
 	if !ok {
 		s.stats.dropped.Add(1)
 		return
@@ -318,7 +341,15 @@ func (s *Session) answered(env wire.Envelope, b *batch) {
 		o.relay.answered(env, b)
 	case env.Type == wire.Failed:
 		o.sink.Failed(parseError(env.Payload))
+	case env.Type == wire.Responded && o.kind == Stream && o.room == 0:
+		// What ignores its credit costs us no memory.
+		if s.take(id) != nil {
+			o.stop()
+			s.tellAborted(id, "more events than credit")
+			o.sink.Failed(Errorf(ProtocolError, "the other node sent more events than it had credit for"))
+		}
 	case env.Type == wire.Responded && o.kind == Stream:
+		o.room--
 		o.sink.Event(env.Payload)
 	case env.Type == wire.Responded:
 		o.sink.Responded(env.Payload)

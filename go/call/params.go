@@ -3,6 +3,7 @@ package call
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strconv"
 	"time"
 
@@ -49,7 +50,7 @@ func parseParams(payload []byte) (params, *Error) {
 		case "idleTimeout":
 			var ms int64
 			ms, ok = number(value)
-			p.idleTimeout = time.Duration(min(ms, maxIdleTimeout)) * time.Millisecond
+			p.idleTimeout = time.Duration(min(ms, maxMilliseconds)) * time.Millisecond
 		case "window":
 			var n int64
 			n, ok = number(value)
@@ -86,8 +87,8 @@ func parseParams(payload []byte) (params, *Error) {
 	return p, nil
 }
 
-// maxIdleTimeout keeps the product with a millisecond within an int64.
-const maxIdleTimeout = 1 << 40 // ms
+// maxMilliseconds is what a time.Duration holds, 292 years.
+const maxMilliseconds = int64(math.MaxInt64 / time.Millisecond)
 
 // own makes the params outlive the frame that they came in.
 func (p *params) own() {

@@ -23,7 +23,10 @@ func (s *Session) acceptStreams(link StreamLink) {
 			return // the main stream's reader says why
 		}
 		s.work.Go(func() {
-			err := s.read(wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer), nil)
+			frames := wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer)
+			frames.SetBudget(&s.large)
+			err := s.read(frames, nil)
+			frames.Done()
 			var malformed *wire.ProtocolError
 			if errors.As(err, &malformed) && malformed.Class != wire.ClassEOF {
 				s.breach(err)

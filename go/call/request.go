@@ -32,6 +32,7 @@ type Request struct {
 	identity  *auth.Identity
 	forwarded bool   // identity is one that a head has passed on
 	depth     uint32 // of composition within this node
+	held      int    // bytes of the input that count against the session's limit
 
 	mu       sync.Mutex
 	ended    bool
@@ -126,19 +127,28 @@ type deadlineContext struct {
 func (c deadlineContext) Deadline() (time.Time, bool) { return c.at, true }
 
 // OnCancel has f called once, on any goroutine, when the request ends before the
-// handler ended it. Set it before the handler returns; f must not block.
+// handler ended it; at once when it has ended already. f must not block.
 func (r *Request) OnCancel(f func(*Error)) {
 	r.mu.Lock()
 	r.onCancel = f
+	var cause *Error
+	if r.ended {
+		cause, _ = r.cause.(*Error)
+	}
 	r.mu.Unlock()
+	if cause != nil {
+		f(cause)
+	}
 }
 
-// OnCredit has f called with each grant of credit after the first window. It is
-// for handlers that use TrySend; f must not block.
-func (r *Request) OnCredit(f func(n int)) {
+// OnCredit has f called with each further grant of credit, and returns the room
+// that there is now; ok is false when the caller sent no window. It is for handlers
+// that use TrySend; f must not block.
+func (r *Request) OnCredit(f func(n int)) (room int, ok bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.onCredit = f
-	r.mu.Unlock()
+	return r.credit, r.params.windowed
 }
 
 func (r *Request) logger() *slog.Logger {

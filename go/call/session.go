@@ -68,7 +68,9 @@ type Session struct {
 	work     sync.WaitGroup
 	lastRead atomic.Int64 // Unix nanoseconds
 	queued   atomic.Int64 // bytes
-	opened   atomic.Bool  // session.opened was sent
+	large    largeFrames
+	opened   atomic.Bool // session.opened was sent
+	accepted bool        // this is the listening side
 	stats    stats
 
 	identities identityCache
@@ -77,6 +79,7 @@ type Session struct {
 	err      *Error
 	closing  bool // no new requests: one side has said session.closing
 	incoming map[string]*Request
+	held     int // bytes of the inputs of incoming
 	outgoing map[uint64]*outgoing
 	nextID   uint64
 	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
@@ -125,6 +128,7 @@ func newSession(link Link, cfg Config) *Session {
 	}
 	s.out = newOutput(s, link, nil)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.large = newLargeFrames(s.ctx, s.cfg.Limits)
 	s.lastRead.Store(time.Now().UnixNano())
 	return s
 }
@@ -257,8 +261,7 @@ func (s *Session) fail(err *Error, told string) {
 		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
 	}
 	for _, o := range pending {
-		o.stop()
-		o.failed(lost)
+		o.fail(lost)
 	}
 	for _, r := range s.requests() {
 		_ = r.end(lost, nil)

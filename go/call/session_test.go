@@ -279,6 +279,23 @@ func TestHandlerFaults(t *testing.T) {
 	}
 }
 
+// A handler that sets OnCancel a moment too late is told all the same.
+func TestOnCancelAfterTheEnd(t *testing.T) {
+	told := make(chan Code, 1)
+	requests := make(chan *Request, 1)
+	server := NewRegistry()
+	must(t, server.HandleAsync(OperationSpec{Name: "/late/late"}, func(r *Request) { requests <- r }))
+	_, conn, _ := raw(t, server, Limits{})
+	send(t, conn, wire.Requested, "1", `{"operationId":"/late/late"}`)
+	r := <-requests
+	send(t, conn, wire.Aborted, "1", "{}")
+	<-r.Context().Done()
+	r.OnCancel(func(err *Error) { told <- err.Code })
+	if code := <-told; code != Aborted {
+		t.Errorf("told %s", code)
+	}
+}
+
 func TestSubscriptionInOrderWithCredit(t *testing.T) {
 	const events, window = 5000, 16
 	var ahead, most atomic.Int64
@@ -335,6 +352,57 @@ func TestStalledReaderDelaysNobody(t *testing.T) {
 		t.Errorf("%d events held, %d bytes queued", held, head.queued.Load())
 	}
 	stalled.Close()
+}
+
+// A peer that sends more than it has credit for ends its own subscription, and
+// nothing else.
+func TestMoreEventsThanCredit(t *testing.T) {
+	s, conn, frames := raw(t, echo(t, NewRegistry()), Limits{})
+	sub, err := s.Subscribe(context.Background(), "/peer/flood", nil, WithWindow(3))
+	must(t, err)
+	id := next(t, frames).ID
+	for range 4 {
+		send(t, conn, wire.Responded, id, `{"output":1}`)
+	}
+	if env := next(t, frames); env.Type != wire.Aborted || env.ID != id {
+		t.Errorf("the peer is told %s for %q", env.Type, env.ID)
+	}
+	for range 3 {
+		_, err := sub.Next(context.Background())
+		must(t, err)
+	}
+	_, err = sub.Next(context.Background())
+	wantCode(t, err, ProtocolError)
+	send(t, conn, wire.Requested, "1", `{"operationId":"/echo/echo"}`)
+	if env := next(t, frames); env.Type != wire.Responded || env.ID != "1" {
+		t.Errorf("after that: %s %q", env.Type, env.ID)
+	}
+}
+
+// The two sides choose their ids alike; an abort of the peer's own request, late, is
+// not to stop ours.
+func TestLateAbortStopsNothingElse(t *testing.T) {
+	running, release := make(chan struct{}), make(chan struct{})
+	client := NewRegistry()
+	must(t, client.Handle(OperationSpec{Name: "/slow/slow"}, func(context.Context, *Request) (any, error) {
+		close(running)
+		<-release
+		return "done", nil
+	}))
+	server, dialed := pair(t, echo(t, NewRegistry()), client, Limits{})
+	answers := make(chan error, 1)
+	go func() {
+		_, err := server.Call(context.Background(), "/slow/slow", nil)
+		answers <- err
+	}()
+	_, err := dialed.Call(context.Background(), "/echo/echo", nil)
+	must(t, err)
+	<-running
+	dialed.tellAborted(1, "late")
+	_, err = dialed.Call(context.Background(), "/echo/echo", nil) // behind the aborts
+	must(t, err)
+	close(release)
+	must(t, <-answers)
 }
 
 func TestWithoutWindow(t *testing.T) {

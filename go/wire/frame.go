@@ -27,6 +27,29 @@ type Reader struct {
 	limit uint32
 	skip  int    // bytes of the last body that are still in r's buffer
 	large []byte // a body that did not fit r's buffer
+
+	budget   Budget
+	reserved int // bytes, of the large body
+}
+
+// Budget bounds what the large frames of several Readers take together. A body
+// that fits a Reader's buffer costs none.
+type Budget interface {
+	// Reserve waits until n bytes may be taken; its error becomes Next's.
+	Reserve(n int) error
+	Release(n int)
+}
+
+// SetBudget makes the reader ask before it takes memory for a large body. What it
+// has reserved is released by the following Next, or by Done.
+func (r *Reader) SetBudget(b Budget) { r.budget = b }
+
+// Done releases what the reader has reserved; it is not used after that.
+func (r *Reader) Done() {
+	if r.reserved > 0 {
+		r.budget.Release(r.reserved)
+		r.reserved = 0
+	}
 }
 
 // NewReader returns a Reader of frames whose bodies are at most limit bytes;
@@ -63,6 +86,7 @@ func (r *Reader) Next() ([]byte, error) {
 		r.skip = 0
 	}
 	r.large = nil
+	r.Done()
 	header, err := r.r.Peek(headerSize)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(header) > 0 {
@@ -88,6 +112,13 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 	if _, err := r.r.Discard(headerSize); err != nil {
 		return nil, err
+	}
+	if r.budget != nil {
+		// The whole length at once: half of a frame would hold what others need to finish.
+		if err := r.budget.Reserve(size); err != nil {
+			return nil, err
+		}
+		r.reserved = size
 	}
 	// Grow as the bytes arrive: an announced length alone reserves one step.
 	body := make([]byte, min(size, growStep))
