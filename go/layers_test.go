@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"transport": {"principal"},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
-	"node":      {"auth", "call", "frameif", "principal", "secret", "transport"},
+	"route":     {"auth", "call"},
+	"node":      {"auth", "call", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "node", "principal", "secret", "transport", "wire"},
 	"cmd/alknet": {"auth", "call", "node", "principal", "secret", "transport"},

@@ -43,6 +43,8 @@ function start() {
   if (open) return;
   native.open(onWake);
   open = true;
+  // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
+  process.on('exit', native.close);
 }
 
 /** Adds a command; it leaves at the end of this turn, with all others of it. */

@@ -37,7 +37,7 @@ export interface GeneratedKey {
   privateKey: string;
   /** A line for authorized_keys. */
   publicKey: string;
-  /** The key in the form that addresses carry: base58 of a multicodec. */
+  /** The key in the form that addresses carry: base58btc of its 32 bytes. */
   endpointId: string;
   /** SHA256:…, as ssh-keygen -l prints it. */
   fingerprint: string;

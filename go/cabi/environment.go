@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
@@ -202,8 +203,12 @@ func (e *environment) postError(kind int, handle int64, err error) {
 	e.queue.wake()
 }
 
-// close ends everything of the environment. What takes time goes on behind it: the
-// environment's queue takes nothing any more, and wakes nobody.
+// farewellTime is how long close waits for the other nodes to be told. The process may
+// end right after it, and over QUIC they would take it for alive for 30 s more.
+const farewellTime = 200 * time.Millisecond
+
+// close ends everything of the environment: its queue takes nothing any more, and
+// wakes nobody. What takes longer than farewellTime goes on behind it.
 func (e *environment) close() {
 	e.queue.close()
 	e.cancel()
@@ -214,7 +219,23 @@ func (e *environment) close() {
 	nodes := e.nodes
 	e.nodes = map[int64]*endpoint{}
 	e.mu.Unlock()
+	var ending sync.WaitGroup
 	for _, ep := range nodes {
-		e.run(func() { ep.stop(0) })
+		ending.Add(1)
+		e.run(func() {
+			defer ending.Done()
+			ep.stop(0)
+		})
+	}
+	ended := make(chan struct{})
+	e.run(func() {
+		ending.Wait()
+		close(ended)
+	})
+	late := time.NewTimer(farewellTime)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
 	}
 }

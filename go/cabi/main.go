@@ -21,6 +21,7 @@ import "C"
 import (
 	"io"
 	"log"
+	"runtime/debug"
 	"unsafe"
 
 	"github.com/alkdev/alknet/go/call"
@@ -30,6 +31,9 @@ func init() {
 	// Libraries below write warnings through the standard logger, to a stderr that is
 	// not ours.
 	log.SetOutput(io.Discard)
+	// What Go's runtime prints of a fault that nobody can recover from must not show
+	// what is on the stacks. GOTRACEBACK still asks for more.
+	debug.SetTraceback("none")
 }
 
 func main() {} // required of a C archive, never run

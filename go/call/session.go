@@ -35,12 +35,19 @@ type Config struct {
 	Tokens TokenVerifier
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
+	// TrustForwarded marks the other side as a head that this node has pinned: it is
+	// believed on whose behalf it passes requests on. Elsewhere such requests are
+	// FORBIDDEN. Set it only where the other side has proven the key that was pinned.
+	TrustForwarded bool
 	// Node is this node's endpoint id, as told to the other side.
 	Node string
 	// Agent names this side's software and version, as told to the other side.
 	Agent string
 	// Token makes the token that the dialling side opens the session with; nil for none.
 	Token func() (string, error)
+	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
+	// gives it.
+	Owner any
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
@@ -66,6 +73,8 @@ type Session struct {
 	leaving  atomic.Bool // Shutdown has begun: new answers take the main stream
 	accepted bool        // this is the listening side
 	stats    stats
+
+	identities identityCache
 
 	mu        sync.Mutex
 	err       *Error
@@ -148,8 +157,18 @@ func (s *Session) start() {
 // Identity returns who the other side is; nil is anonymous.
 func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
 
+// Owner returns Config.Owner.
+func (s *Session) Owner() any { return s.cfg.Owner }
+
+// TrustsForwarded reports whether the other side is believed on whose behalf it
+// passes requests on: see Config.TrustForwarded.
+func (s *Session) TrustsForwarded() bool { return s.cfg.TrustForwarded }
+
 // Peer returns what the other side said of itself.
 func (s *Session) Peer() Peer { return s.peer }
+
+// Context ends as soon as the session does, before Done: nothing can be sent any more.
+func (s *Session) Context() context.Context { return s.ctx }
 
 // Done is closed when the session has ended and every pending request was failed.
 func (s *Session) Done() <-chan struct{} { return s.done }
@@ -195,7 +214,7 @@ func (s *Session) Shutdown(ctx context.Context, reason string) {
 	}
 	unavailable := Errorf(Unavailable, "the node is shutting down")
 	for _, r := range s.requests() {
-		_ = r.end(unavailable, func() { r.output(0).addBuilt(wire.Failed, r.id, unavailable.AppendJSON) })
+		_ = r.end(unavailable, func() { r.tellFailed(unavailable) })
 	}
 	s.part()
 	s.Close(reason)

@@ -15,6 +15,7 @@ import (
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/frameif"
 	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/route"
 	"github.com/alkdev/alknet/go/transport"
 )
 
@@ -36,8 +37,14 @@ type HeadConfig struct {
 	// AllowAnonymous lets callers without a known credential reach operations
 	// without requirements. Default: they are refused at the handshake.
 	AllowAnonymous bool
-	// Registry answers requests.
+	// Registry answers requests. Serve adds the operations of a head to it, by which
+	// workers register and callers reach them (package route).
 	Registry *call.Registry
+	// Access are rules of this node's own, for its operations and those behind it; nil
+	// leaves those that the registry has.
+	Access []call.AccessRule
+	// Nodes bounds what workers may register; the zero value means the defaults.
+	Nodes route.Limits
 	// Agent names the software, as told to the other side.
 	Agent string
 	// Logger; nil discards.
@@ -67,6 +74,7 @@ type Session struct {
 type Head struct {
 	cfg       HeadConfig
 	id        ed25519.PublicKey
+	table     *route.Table
 	listeners []*transport.Listener
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -94,8 +102,12 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	if cfg.Drain <= 0 {
 		cfg.Drain = DefaultDrain
 	}
+	table, err := routing(cfg)
+	if err != nil {
+		return nil, err
+	}
 	heapFloor()
-	h := &Head{cfg: cfg, id: id, sessions: map[*Session]struct{}{}}
+	h := &Head{cfg: cfg, id: id, table: table, sessions: map[*Session]struct{}{}}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{Signer: cfg.Key, VerifyPeer: h.verifyPeer, Logger: cfg.Logger})
@@ -113,6 +125,22 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	}
 	return h, nil
 }
+
+// routing gives the registry its table of nodes, unless it has one already.
+func routing(cfg HeadConfig) (*route.Table, error) {
+	if cfg.Access != nil {
+		if err := cfg.Registry.SetAccessRules(cfg.Access); err != nil {
+			return nil, err
+		}
+	}
+	if table, ok := cfg.Registry.Router().(*route.Table); ok {
+		return table, nil
+	}
+	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger})
+}
+
+// Table returns the head's table of nodes.
+func (h *Head) Table() *route.Table { return h.table }
 
 // verifyPeer judges a client's key during the handshake.
 func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {

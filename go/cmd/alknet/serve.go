@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"time"
 
@@ -25,10 +26,20 @@ type serveCmd struct {
 	Drain          time.Duration `help:"How long a shutdown lets calls finish." default:"5s"`
 	LogFormat      string        `help:"text or json." enum:"text,json" default:"text"`
 	JSON           bool          `help:"Print the address as one line of JSON."`
+	serveSecrets
 }
 
 func (c *serveCmd) Run(a *app) error {
-	key, err := a.nodeKey(c.Key)
+	var handler slog.Handler = slog.NewTextHandler(a.stderr, nil)
+	if c.LogFormat == "json" {
+		handler = slog.NewJSONHandler(a.stderr, nil)
+	}
+	secrets, err := c.serveSecrets.open(a, c.Key, slog.New(handler))
+	if err != nil {
+		return err
+	}
+	defer secrets.close()
+	key, err := a.serveKey(c.Key, secrets)
 	if err != nil {
 		return err
 	}
@@ -40,14 +51,13 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	var handler slog.Handler = slog.NewTextHandler(a.stderr, nil)
-	if c.LogFormat == "json" {
-		handler = slog.NewJSONHandler(a.stderr, nil)
-	}
 	registry := call.NewRegistry()
 	keys := auth.NewKeySet(grants, c.DefaultScopes)
 	info := node.Info{Name: c.Name, Version: version, EndpointID: endpointID(key), Started: time.Now().UTC()}
 	if err := node.AddBuiltins(registry, info); err != nil {
+		return err
+	}
+	if err := secrets.register(registry, slog.New(handler)); err != nil {
 		return err
 	}
 	head, err := node.Serve(a.ctx, node.HeadConfig{
@@ -57,7 +67,7 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := c.greet(a, head, len(grants), path); err != nil {
+	if err := c.greet(a, head, len(grants), path, secrets); err != nil {
 		_ = head.Close()
 		return err
 	}
@@ -79,18 +89,20 @@ func readGrants(path string, mayBeMissing bool) ([]auth.Grant, error) {
 }
 
 // greet says where the node is and what to do next.
-func (c *serveCmd) greet(a *app, head *node.Head, authorized int, path string) error {
+func (c *serveCmd) greet(a *app, head *node.Head, authorized int, path string, secrets *nodeSecrets) error {
 	addresses := head.Addresses()
 	if c.JSON {
-		return json.NewEncoder(a.stdout).Encode(map[string]any{
+		greeting := map[string]any{
 			"addresses": addresses, "endpointId": head.EndpointID(), "fingerprint": head.Fingerprint(), "authorizedKeys": authorized,
-		})
+		}
+		maps.Copy(greeting, secrets.greeting())
+		return json.NewEncoder(a.stdout).Encode(greeting)
 	}
 	_, err := fmt.Fprintf(a.stdout, "alknet %s is listening\n", version)
 	for _, address := range addresses {
 		fmt.Fprintf(a.stdout, "  address      %s\n", address)
 	}
-	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n\n", head.Fingerprint(), authorized, path)
+	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n%s\n", head.Fingerprint(), authorized, path, secrets.greetingText())
 	fmt.Fprintf(a.stdout, "Let a client connect (its key: `alknet key generate`), then send this process SIGHUP or start it again:\n  alknet authorize 'ssh-ed25519 AAAA… name'\nCall:\n  alknet call %s /echo/echo '{\"hello\":\"world\"}'\n", addresses[0])
 	return err
 }
