@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/alkdev/alknet/go/principal"
 )
 
 // maxCertificate bounds a certificate's text, in characters: it travels in the first
@@ -63,13 +65,19 @@ func (s *KeySet) AcceptsCertificates() bool { return len(s.current.Load().author
 func (s *KeySet) IdentityFromCertificate(ctx context.Context, line string, proven ed25519.PublicKey, token string) (*Identity, error) {
 	certificate, key, err := parseCertificate(line)
 	if err != nil {
-		return nil, &RejectError{"malformed-certificate"}
+		return nil, reject("malformed-certificate")
 	}
 	set := s.current.Load()
+	id, err := s.shown(ctx, set, certificate, key, proven, token)
+	return claimed(id, err, principal.Fingerprint(key))
+}
+
+// shown checks that whoever shows a certificate has its key, and then judges it.
+func (s *KeySet) shown(ctx context.Context, set *keys, certificate *ssh.Certificate, key, proven ed25519.PublicKey, token string) (*Identity, error) {
 	if proven == nil {
 		signed, err := ParseToken(token)
 		if err != nil {
-			return nil, &RejectError{"malformed-token"}
+			return nil, reject("malformed-token")
 		}
 		if err := s.checkToken(set, signed, key); err != nil {
 			return nil, err
@@ -77,7 +85,7 @@ func (s *KeySet) IdentityFromCertificate(ctx context.Context, line string, prove
 		proven = key
 	}
 	if subtle.ConstantTimeCompare(key, proven) != 1 {
-		return nil, &RejectError{"certificate-of-another-key"}
+		return nil, reject("certificate-of-another-key")
 	}
 	return s.fromCertificate(ctx, set, certificate, key)
 }
@@ -86,18 +94,18 @@ func (s *KeySet) IdentityFromCertificate(ctx context.Context, line string, prove
 func (s *KeySet) fromCertificate(ctx context.Context, set *keys, certificate *ssh.Certificate, key ed25519.PublicKey) (*Identity, error) {
 	authority, err := ed25519Of(certificate.SignatureKey)
 	if err != nil {
-		return nil, &RejectError{"unknown-authority"}
+		return nil, reject("unknown-authority")
 	}
 	grants := set.authorities[KeyID(authority)]
 	switch {
 	case set.isRevoked(key), set.isRevoked(authority):
-		return nil, &RejectError{"revoked-key"}
+		return nil, reject("revoked-key")
 	case len(grants) == 0:
-		return nil, &RejectError{"unknown-authority"}
+		return nil, reject("unknown-authority")
 	case !signed(certificate):
-		return nil, &RejectError{"bad-signature"}
+		return nil, reject("bad-signature")
 	case certificate.CertType != ssh.UserCert:
-		return nil, &RejectError{"host-certificate"}
+		return nil, reject("host-certificate")
 	}
 	if err := s.inForce(certificate); err != nil {
 		return nil, err
@@ -106,10 +114,10 @@ func (s *KeySet) fromCertificate(ctx context.Context, set *keys, certificate *ss
 		return nil, err
 	}
 	if len(certificate.ValidPrincipals) == 0 {
-		return nil, &RejectError{"no-principal"} // it would be everybody's
+		return nil, reject("no-principal") // it would be everybody's
 	}
 	// The first line that fits decides, as with sshd.
-	err = &RejectError{"wrong-principal"}
+	err = reject("wrong-principal")
 	for _, grant := range grants {
 		if grant.Principals != nil && !slices.ContainsFunc(grant.Principals, func(p string) bool { return slices.Contains(certificate.ValidPrincipals, p) }) {
 			continue
@@ -141,9 +149,9 @@ func (s *KeySet) inForce(certificate *ssh.Certificate) error {
 	now := uint64(s.now().Unix())
 	switch {
 	case now < certificate.ValidAfter:
-		return &RejectError{"certificate-not-yet-valid"}
+		return reject("certificate-not-yet-valid")
 	case certificate.ValidBefore != forever && now >= certificate.ValidBefore:
-		return &RejectError{"certificate-expired"}
+		return reject("certificate-expired")
 	}
 	return nil
 }
@@ -175,17 +183,17 @@ func checkCriticalOptions(ctx context.Context, certificate *ssh.Certificate) err
 			for _, pattern := range split(value) {
 				prefix, err := parsePrefix(pattern)
 				if err != nil {
-					return &RejectError{"critical-option"}
+					return reject("critical-option")
 				}
 				allowed = allowed || ok && prefix.Contains(addr)
 			}
 			if !allowed {
-				return &RejectError{"source-address"}
+				return reject("source-address")
 			}
 		case optionForceCommand:
-			return &RejectError{"force-command"}
+			return reject("force-command")
 		default:
-			return &RejectError{"critical-option"}
+			return reject("critical-option")
 		}
 	}
 	return nil

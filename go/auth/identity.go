@@ -52,9 +52,26 @@ func (i *Identity) HasResource(kind, id string) bool {
 // the credential was looked at and refused.
 var ErrUnauthenticated = errors.New("unauthenticated")
 
-// RejectError says in one word, for the log and never for the peer, why a
-// credential was refused.
-type RejectError struct{ Reason string }
+// RejectError says, for the log and never for the peer, why a credential was
+// refused.
+type RejectError struct {
+	// Reason is one word.
+	Reason string
+	// Claimed is the id that the credential would have given, as far as it could be
+	// read: a fingerprint, or the prefix of an API key.
+	Claimed string
+}
+
+func reject(reason string) *RejectError { return &RejectError{Reason: reason} }
+
+// claimed adds to a refusal whose credential it was of.
+func claimed(id *Identity, err error, claim string) (*Identity, error) {
+	var rejected *RejectError
+	if errors.As(err, &rejected) {
+		return nil, &RejectError{rejected.Reason, claim}
+	}
+	return id, err
+}
 
 // Error returns the reason.
 func (e *RejectError) Error() string { return "credential refused: " + e.Reason }

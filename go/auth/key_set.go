@@ -107,7 +107,8 @@ func (k *keys) isRevoked(key ed25519.PublicKey) bool {
 
 // IdentityFromKey returns the identity of a key that a handshake has proven.
 func (s *KeySet) IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*Identity, error) {
-	return s.fromKey(ctx, s.current.Load(), key)
+	id, err := s.fromKey(ctx, s.current.Load(), key)
+	return claimed(id, err, principal.Fingerprint(key))
 }
 
 func (s *KeySet) fromKey(ctx context.Context, set *keys, key ed25519.PublicKey) (*Identity, error) {
@@ -116,9 +117,9 @@ func (s *KeySet) fromKey(ctx context.Context, set *keys, key ed25519.PublicKey) 
 	grant, ok := set.grants[KeyID(key)]
 	switch {
 	case set.isRevoked(key):
-		return nil, &RejectError{"revoked-key"}
+		return nil, reject("revoked-key")
 	case !ok || subtle.ConstantTimeCompare(grant.Key, key) != 1:
-		return nil, &RejectError{"unknown-key"}
+		return nil, reject("unknown-key")
 	}
 	return s.identity(ctx, set, grant, grant.Key)
 }
@@ -130,24 +131,26 @@ func (s *KeySet) IdentityFromToken(ctx context.Context, text string) (*Identity,
 	if looksLikeAPIKey(text) {
 		prefix, hash, err := parseAPIKey(text)
 		if err != nil {
-			return nil, &RejectError{"malformed-api-key"}
+			return nil, reject("malformed-api-key")
 		}
-		return s.fromAPIKey(set, prefix, hash)
+		id, err := s.fromAPIKey(set, prefix, hash)
+		return claimed(id, err, prefix)
 	}
 	token, err := ParseToken(text)
 	if err != nil {
-		return nil, &RejectError{"malformed-token"}
+		return nil, reject("malformed-token")
 	}
 	grant, ok := set.grants[token.KeyID()]
 	if !ok {
 		// As much work as for a key that is known: the answer's time does not tell.
 		_ = ed25519.Verify(standIn, token.raw[:tokenSigned], token.raw[tokenSigned:])
-		return nil, &RejectError{"unknown-key"}
+		return nil, reject("unknown-key")
 	}
-	if err := s.checkToken(set, token, grant.Key); err != nil {
-		return nil, err
+	var id *Identity
+	if err = s.checkToken(set, token, grant.Key); err == nil {
+		id, err = s.fromKey(ctx, set, grant.Key)
 	}
-	return s.fromKey(ctx, set, grant.Key)
+	return claimed(id, err, principal.Fingerprint(grant.Key))
 }
 
 // standIn is verified against where there is no key.
@@ -156,17 +159,17 @@ var standIn = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(e
 // checkToken checks that key has signed the token lately.
 func (s *KeySet) checkToken(set *keys, token Token, key ed25519.PublicKey) error {
 	if !token.Verify(key) {
-		return &RejectError{"bad-signature"}
+		return reject("bad-signature")
 	}
 	now, made := uint64(s.now().Unix()), token.Timestamp()
 	switch {
 	case made > now+tokenWindow:
-		return &RejectError{"token-of-the-future"}
+		return reject("token-of-the-future")
 	case now > made && now-made > tokenWindow:
-		return &RejectError{"token-expired"}
+		return reject("token-expired")
 	case set.replays != nil:
 		if reason := set.replays.take(token, int64(now)); reason != "" {
-			return &RejectError{reason}
+			return reject(reason)
 		}
 	}
 	return nil
@@ -179,9 +182,9 @@ func (s *KeySet) fromAPIKey(set *keys, prefix string, hash [sha256.Size]byte) (*
 	same := subtle.ConstantTimeCompare(key.Hash[:], hash[:]) == 1
 	switch {
 	case !ok || !same:
-		return nil, &RejectError{"unknown-api-key"}
+		return nil, reject("unknown-api-key")
 	case !key.Expires.IsZero() && !s.now().Before(key.Expires):
-		return nil, &RejectError{"api-key-expired"}
+		return nil, reject("api-key-expired")
 	}
 	return &Identity{
 		ID: key.Prefix, Scopes: append([]string{}, key.Scopes...), Resources: key.Resources, Expires: key.Expires,
@@ -209,12 +212,12 @@ func (s *KeySet) Renew(ctx context.Context, id *Identity) (*Identity, error) {
 // certified.
 func (s *KeySet) identity(ctx context.Context, set *keys, grant Grant, key ed25519.PublicKey) (*Identity, error) {
 	if !grant.Expires.IsZero() && !s.now().Before(grant.Expires) {
-		return nil, &RejectError{"key-expired"}
+		return nil, reject("key-expired")
 	}
 	if len(grant.From) > 0 {
 		addr, ok := peerAddr(ctx)
 		if !ok || !contains(grant.From, addr) || contains(grant.NotFrom, addr) {
-			return nil, &RejectError{"source-address"}
+			return nil, reject("source-address")
 		}
 	}
 	scopes := grant.Scopes

@@ -25,7 +25,7 @@ func (s *Session) requested(id string, payload []byte, owned bool) {
 	if !owned {
 		p.input = bytes.Clone(p.input)
 	}
-	r := &Request{session: s, op: op, id: id, params: p, identity: s.cfg.Identity, credit: p.window}
+	r := &Request{session: s, op: op, id: id, params: p, identity: s.id.Load(), credit: p.window}
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
 		s.refuse(id, err)
@@ -125,13 +125,17 @@ func (r *Request) admit() bool {
 	return true
 }
 
+// errRefused is the one answer to every credential that is not accepted: it does not
+// tell whether there is such a key, nor what is wrong with it.
+func errRefused() *Error { return Errorf(Unauthenticated, "the credential was refused") }
+
 func (s *Session) verifyToken(token string) (*auth.Identity, *Error) {
 	if s.cfg.Tokens != nil {
 		if identity, err := s.cfg.Tokens.IdentityFromToken(s.ctx, token); err == nil {
 			return identity, nil
 		}
 	}
-	return nil, Errorf(Unauthenticated, "the token does not verify")
+	return nil, errRefused()
 }
 
 // reject ends a request that was not admitted. It does not block: the reading
