@@ -7,11 +7,16 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"time"
 )
 
 // ALPN is the protocol name that both sides of QUIC and TLS offer (RFC 7301).
 const ALPN = "alknet/1"
+
+// alpnKey is offered besides ALPN by clients that pin the node's key: a node that has
+// a CA's certificate too shows them its own. It is never chosen.
+const alpnKey = "alknet-key/1"
 
 // The kinds of connections.
 const (
@@ -80,6 +85,8 @@ type byteConn struct {
 	kind      string
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
+	release   func()            // tells the gate of the end; nil without one
+	closing   sync.Once
 }
 
 func (c *byteConn) Kind() string                 { return c.kind }
@@ -89,6 +96,9 @@ func (c *byteConn) CloseWithReason(string) error { return c.Close() }
 // Close closes the socket at once: TLS's own Close would wait for a peer that does
 // not read, to send an alert that nothing here relies on.
 func (c *byteConn) Close() error {
+	if c.release != nil {
+		defer c.closing.Do(c.release)
+	}
 	_ = c.Conn.SetDeadline(time.Now())
 	if err := c.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
