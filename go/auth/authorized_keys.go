@@ -50,12 +50,42 @@ func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
 		}
 		grant, err := parseGrant(line)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", file, n+1, err)
+			return nil, &LineError{file, n + 1, err}
 		}
 		grants = append(grants, grant)
 	}
 	return grants, nil
 }
+
+// ParseRevokedKeys reads a file of public keys, a line each, without options.
+func ParseRevokedKeys(file string, data []byte) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for n, line := range bytes.Split(data, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		key, _, err := ParsePublicKey(string(line))
+		if err != nil {
+			return nil, &LineError{file, n + 1, err}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// LineError is what is wrong with one line of a file.
+type LineError struct {
+	File string
+	Line int // from 1
+	Err  error
+}
+
+// Error gives "file:line: what is wrong".
+func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *LineError) Unwrap() error { return e.Err }
 
 func parseGrant(line []byte) (Grant, error) {
 	public, comment, options, _, err := ssh.ParseAuthorizedKey(line)

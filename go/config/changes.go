@@ -9,6 +9,7 @@ import (
 // Changes compares two configurations: the keys whose values differ, sorted, and
 // those of them that need a restart.
 func Changes(old, next *Config) (all, restart []string) {
+	all, restart = []string{}, []string{}
 	diff(reflect.ValueOf(old).Elem(), reflect.ValueOf(next).Elem(), structure(), "", func(key string, needsRestart bool) {
 		all = append(all, key)
 		if needsRestart {

@@ -40,3 +40,6 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	*d = Duration(ms * float64(time.Millisecond))
 	return nil
 }
+
+// Std returns the duration as the standard library's.
+func (d Duration) Std() time.Duration { return time.Duration(d) }

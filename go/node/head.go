@@ -95,12 +95,14 @@ type Head struct {
 	sessions map[*Session]struct{}
 }
 
+var errNotEd25519 = errors.New("the node's key is not an Ed25519 key")
+
 // Serve starts a head. It returns when every address is bound; if one cannot be,
 // the others are released again. ctx bounds the start only.
 func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	id, ok := cfg.Key.Public().(ed25519.PublicKey)
 	if !ok {
-		return nil, errors.New("the node's key is not an Ed25519 key")
+		return nil, errNotEd25519
 	}
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []string{DefaultListen}
