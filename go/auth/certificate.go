@@ -79,6 +79,9 @@ func (s *KeySet) shown(ctx context.Context, set *keys, certificate *ssh.Certific
 		if err != nil {
 			return nil, reject("malformed-token")
 		}
+		if signed.KeyID() != KeyID(key) {
+			return nil, reject("certificate-of-another-key")
+		}
 		if err := s.checkToken(set, signed, key); err != nil {
 			return nil, err
 		}

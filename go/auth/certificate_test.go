@@ -171,7 +171,7 @@ func TestCertificateWithToken(t *testing.T) {
 		return text
 	}
 	for name, c := range map[string][2]string{
-		"good": {token(user, now), ""}, "none": {"", "malformed-token"}, "another key's": {token(ca, now), "bad-signature"},
+		"good": {token(user, now), ""}, "none": {"", "malformed-token"}, "another key's": {token(ca, now), "certificate-of-another-key"},
 		"old": {token(user, now.Add(-time.Hour)), "token-expired"}, "an API key": {"alk_" + strings.Repeat("A", 43), "malformed-token"},
 	} {
 		_, err := set.IdentityFromCertificate(context.Background(), line, nil, c[0])

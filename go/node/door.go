@@ -114,8 +114,12 @@ func (h *Head) logAuth(level slog.Level, result string, remote net.Addr, method,
 	h.cfg.Logger.Log(context.Background(), level, "auth", "result", result, "addr", host(remote), "method", method, "fingerprint", fingerprint, "reason", reason)
 }
 
-// host gives an address without its port.
+// host gives an address without its port. The client's end of a Unix socket has no
+// name.
 func host(remote net.Addr) string {
+	if remote.Network() == "unix" {
+		return "unix"
+	}
 	if addr, _, err := net.SplitHostPort(remote.String()); err == nil {
 		return addr
 	}
