@@ -238,7 +238,7 @@ func errNoAnswer() *Error { return Errorf(Internal, "the operation ended without
 func (s *Session) caller(p *params) (*auth.Identity, *Error) {
 	switch {
 	case p.forwarded == nil:
-		return s.cfg.Identity, nil
+		return s.id.Load(), nil
 	case !s.cfg.TrustForwarded:
 		return nil, Errorf(Forbidden, "forwardedFor is believed only of a head whose key this node has pinned in the address that it connects to")
 	case p.authToken != "":

@@ -169,13 +169,17 @@ func (r *Request) late() bool {
 	return true
 }
 
+// errRefused is the one answer to every credential that is not accepted: it does not
+// tell whether there is such a key, nor what is wrong with it.
+func errRefused() *Error { return Errorf(Unauthenticated, "the credential was refused") }
+
 func (s *Session) verifyToken(token string) (*auth.Identity, *Error) {
 	if s.cfg.Tokens != nil {
 		if identity, err := s.cfg.Tokens.IdentityFromToken(s.ctx, token); err == nil {
 			return identity, nil
 		}
 	}
-	return nil, Errorf(Unauthenticated, "the token does not verify")
+	return nil, errRefused()
 }
 
 // reject ends a request that was not admitted. It does not block: the reading

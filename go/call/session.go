@@ -19,6 +19,12 @@ type TokenVerifier interface {
 	IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error)
 }
 
+// CertificateVerifier turns the certificate of a session.open, and the token that
+// came with it where the transport proves no key, into an identity.
+type CertificateVerifier interface {
+	IdentityFromCertificate(ctx context.Context, certificate, token string) (*auth.Identity, error)
+}
+
 // Config is what a session knows of its node and of its peer.
 type Config struct {
 	// Registry answers the other side's requests. Required.
@@ -33,6 +39,8 @@ type Config struct {
 	KeyProven bool
 	// Tokens verifies tokens of the other side; nil refuses them all.
 	Tokens TokenVerifier
+	// Certificates verifies certificates of the other side; nil refuses them all.
+	Certificates CertificateVerifier
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
 	// TrustForwarded marks the other side as a head that this node has pinned: it is
@@ -48,6 +56,9 @@ type Config struct {
 	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
 	// gives it.
 	Owner any
+	// Certificate is the OpenSSH certificate that the dialling side opens the session
+	// with, a line of text; "" for none.
+	Certificate string
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
@@ -57,6 +68,7 @@ type Config struct {
 // concurrent use.
 type Session struct {
 	cfg    Config
+	id     atomic.Pointer[auth.Identity] // who the other side is now
 	link   Link
 	reader *wire.Reader
 	out    *output
@@ -130,6 +142,7 @@ func newSession(link Link, cfg Config) *Session {
 		peer:     Peer{MaxFrame: wire.DefaultMaxFrame},
 	}
 	s.out = newOutput(s, link, nil)
+	s.id.Store(cfg.Identity)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.large = newLargeFrames(s.ctx, s.cfg.Limits)
 	s.lastRead.Store(time.Now().UnixNano())
@@ -155,7 +168,11 @@ func (s *Session) start() {
 }
 
 // Identity returns who the other side is; nil is anonymous.
-func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
+func (s *Session) Identity() *auth.Identity { return s.id.Load() }
+
+// SetIdentity changes what the other side may do: requests that come from now on are
+// judged by it. Those that run are not.
+func (s *Session) SetIdentity(id *auth.Identity) { s.id.Store(id) }
 
 // Owner returns Config.Owner.
 func (s *Session) Owner() any { return s.cfg.Owner }
@@ -187,6 +204,15 @@ func (s *Session) Err() error {
 // UNAVAILABLE. It is idempotent and returns when everything has ended.
 func (s *Session) Close(reason string) {
 	s.fail(Errorf(Unavailable, "the session was closed: %s", reason), reason)
+	<-s.done
+}
+
+// End ends the session with an error that the other side is told. It returns when
+// everything has ended.
+func (s *Session) End(err *Error) {
+	s.out.addBuilt(wire.Failed, "", err.AppendJSON)
+	s.farewell()
+	s.fail(Errorf(Unavailable, "the session was ended: %s", err.Message), err.Error())
 	<-s.done
 }
 
