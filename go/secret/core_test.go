@@ -60,15 +60,19 @@ func coreChild() {
 	var work sync.WaitGroup
 	for range 4 {
 		work.Go(func() {
-			for range 50 {
+			for range 25 {
 				useEverything(s, &secrets)
 				runtime.GC()
 			}
 		})
 	}
+	identity, err := s.Derive(IdentityPath(), Ed25519)
+	check(err)
+	file, err := identity.ExportSSHPrivateKey("comment", secrets.sshPassphrase)
+	check(err)
+	clear(file)
 	work.Wait()
 	clear(secrets.plaintext)
-	clear(secrets.sshPassphrase)
 	fmt.Println("unlocked")
 	_, _ = io.ReadFull(os.Stdin, make([]byte, 1))
 	s.Lock()
@@ -106,11 +110,6 @@ func useEverything(s *Store, secrets *coreSecrets) {
 	check(err)
 	for _, b := range [][]byte{opened, password, private, file} {
 		clear(b)
-	}
-	if s.Status().SealCounts[3] == 2 { // a quarter of a second, so once
-		file, err := identity.ExportSSHPrivateKey("comment", bytes.Clone(secrets.sshPassphrase))
-		check(err)
-		clear(file)
 	}
 }
 

@@ -8,7 +8,7 @@ import "reflect"
 func wipeObject(pointer any) { reflect.ValueOf(pointer).Elem().SetZero() }
 
 // stackDepth is how many bytes of stack an operation on secrets may use. The
-// deepest uses under half of it (TestStackDepth).
+// deepest uses a third of it, and never more than three quarters (TestStackDepth).
 const stackDepth = 8 << 10
 
 // shield runs f and wipes what f left on the stack and in the processor's vector
