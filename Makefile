@@ -29,6 +29,7 @@ build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.
 	go build -tags alknet_addon -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
 
 build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
+	@rm -f build/Release/obj.target/alknet.node # gyp does not see that the archive has changed
 	npx --no-install node-gyp configure build --loglevel=warn
 	@touch $@
 

@@ -7,11 +7,12 @@ const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'signal'];
+const OPTIONS = ['key', 'passphrase', 'identity', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
   #told = {};
+  #session; // the one that requests come on
 
   static async open(address, options = {}) {
     check.string(address, 'address');
@@ -27,8 +28,8 @@ class Connection extends Node {
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);
     const connection = new Connection();
-    connection.#told = await connection._open('connect', out, options.signal);
     connection.#told.address = address;
+    await connection._open('connect', out, options);
     return connection;
   }
 
@@ -52,13 +53,24 @@ class Connection extends Node {
   /** The whole spec of one operation. */
   schema(name, options) { return this.call('/services/schema', { name: check.operationName(name) }, options); }
 
-  _session(number) { return new Session(number, { endpointId: this.endpointId, transport: this.transport }); }
+  _session(number, told) {
+    if (this.#session?.number !== number) {
+      const session = new Session(number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
+      this.#session = { number, session };
+    }
+    return this.#session.session;
+  }
 
-  onDisconnected(payload) { this.emit('disconnect', fromEngine(payload)); }
+  onOpened(told) {
+    this.#told = { ...told, address: this.#told.address };
+    super.onOpened(told);
+  }
+
+  onDisconnected(payload) { this._tell('disconnect', fromEngine(payload)); }
 
   onReconnected(told) {
-    this.#told = { ...told, address: this.#told.address };
-    this.emit('reconnect');
+    this.onOpened(told); // which it was not yet if its first session was lost at once
+    this._tell('reconnect');
   }
 }
 

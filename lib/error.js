@@ -21,6 +21,7 @@ class AlknetError extends Error {
 
   /** Also true of errors made by another copy of this package. */
   static [Symbol.hasInstance](value) {
+    if (this !== AlknetError) return Function.prototype[Symbol.hasInstance].call(this, value); // a subclass
     return typeof value === 'object' && value !== null && value[brand] === true;
   }
 }
@@ -41,9 +42,14 @@ function fromEngine(object, operation, at) {
   return error;
 }
 
-/** The error object that travels to a caller. */
-function toEngine(error) {
-  return JSON.stringify({ code: error.code, message: error.message, retryable: error.retryable, details: error.details });
+/** The error object that travels to a caller; without the details if they are not JSON. */
+function toEngine({ code, message, retryable, details }) {
+  const object = { code, message: String(message), retryable: Boolean(retryable) };
+  try {
+    return JSON.stringify({ ...object, details });
+  } catch {
+    return JSON.stringify(object);
+  }
 }
 
 module.exports = { AlknetError, fromEngine, toEngine };

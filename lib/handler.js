@@ -33,6 +33,25 @@ class Context {
   }
 }
 
+const INTERNAL = '{"code":"INTERNAL","message":"the operation failed; its node has logged why","retryable":false}';
+
+/** The error object that the caller may see; undefined for what stays here. Never throws. */
+function answerOf(error) {
+  try {
+    return error instanceof AlknetError && typeof error.code === 'string' ? toEngine(error) : undefined;
+  } catch {
+    return undefined; // anything can be thrown, a revoked proxy too
+  }
+}
+
+function isAbortError(error) {
+  try {
+    return error.name === 'AbortError';
+  } catch {
+    return false;
+  }
+}
+
 const CODES = { aborted: 'ABORTED', timeout: 'TIMEOUT', disconnected: 'UNAVAILABLE' };
 
 /** Runs a handler for the incoming request `number` and sends what it gives. */
@@ -65,33 +84,34 @@ function run(node, number, operation, kind, told, input, session, handler) {
     engine.send(command);
   };
   const fail = (error) => {
-    if (error instanceof AlknetError) {
-      let object;
-      try {
-        object = toEngine(error);
-      } catch {
-        object = toEngine(new AlknetError(error.code, error.message, { retryable: error.retryable }));
-      }
-      finish(`F\t${number}\t${object}\n`);
-      return;
-    }
-    finish(`F\t${number}\t{"code":"INTERNAL","message":"the operation failed; its node has logged why","retryable":false}\n`);
-    node.reportHandlerError(error, operation);
+    const answer = answerOf(error);
+    const { over } = request;
+    finish(`F\t${number}\t${answer ?? INTERNAL}\n`);
+    // A handler that stops because its signal told it to has not failed.
+    if (answer === undefined && !(over && isAbortError(error))) node.reportHandlerError(error, operation);
   };
 
   if (kind === 'call') {
     Promise.resolve().then(() => handler(input, context))
       .then((output) => finish(`R\t${number}\t${check.json(output, operation)}\n`)).catch(fail);
   } else {
-    produce(request, number, operation, handler, input, context).then(() => finish(`D\t${number}\n`), fail);
+    produce(request, number, operation, handler, input, context, fail).then(() => finish(`D\t${number}\n`), fail);
   }
 }
 
+const CANCELLED = Symbol('cancelled');
+
+// Events between two turns of the event loop: a caller that takes any number must not
+// keep everything else from running, its own end included.
+const MAX_BURST = 256;
+
 /** Sends the events of a handler's iterable, as fast as the caller takes them. */
-async function produce(request, number, operation, handler, input, context) {
+async function produce(request, number, operation, handler, input, context, fail) {
   const iterable = await handler(input, context);
   const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
   if (!iterator) throw new TypeError(`the handler of the subscription ${operation} must return an iterable or be a generator`);
+  let burst = 0;
+  let exhausted = false; // it has ended or failed by itself
   try {
     for (;;) {
       while (request.room <= 0 && !request.over) await new Promise((resolve) => { request.onRoom = resolve; });
@@ -99,17 +119,27 @@ async function produce(request, number, operation, handler, input, context) {
       if (request.over) return;
       // The end of the request must not wait for a handler that waits for something
       // else. A new promise each time: one that is raced for ever keeps every loser.
+      exhausted = true;
       const step = await new Promise((resolve, reject) => {
-        request.onCancel = resolve;
-        Promise.resolve(iterator.next()).then(resolve, reject);
+        request.onCancel = () => resolve(CANCELLED);
+        Promise.resolve(iterator.next()).then(resolve, (error) => (request.over ? fail : reject)(error));
       });
-      if (step === undefined || request.over || step.done) return;
+      exhausted = step.done === true;
+      if (exhausted || request.over) return;
+      let { value } = step;
+      if (typeof value?.then === 'function') value = await value; // as for await does
+      if (request.over) return;
       request.room--;
-      engine.send(`E\t${number}\t${check.json(step.value, operation)}\n`);
+      engine.send(`E\t${number}\t${check.json(value, operation)}\n`);
+      if (++burst === MAX_BURST) {
+        burst = 0;
+        await new Promise(setImmediate);
+      }
     }
   } finally {
+    request.onCancel = undefined;
     // Not awaited: a generator that is stuck in an await would keep it waiting.
-    Promise.resolve(iterator.return?.()).catch(() => {});
+    if (!exhausted) Promise.resolve().then(() => iterator.return?.()).catch(fail);
   }
 }
 

@@ -2,25 +2,28 @@
 // What connections and servers have in common: handlers, events, life cycle.
 
 const { EventEmitter } = require('node:events');
+const { inspect } = require('node:util');
 const engine = require('./engine.js');
 const check = require('./options.js');
 const { run } = require('./handler.js');
+const { SecretIdentity } = require('./secret-identity.js');
 const { AlknetError, fromEngine } = require('./error.js');
 
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
 class Node extends EventEmitter {
   #number;
-  #handlers = new Map();
+  #handlers = new Map(); // operation -> handlers offered, the first of which answers
   #opening;
   #closing;
   #pinned = false;
   #unrefed = false;
   #over = false;
   #warned = new Set();
+  #early = []; // events from before the application could listen
 
   /** Sends the command that opens the node; resolves when it is open. */
-  _open(command, options, signal) {
+  _open(command, options, { signal, identity }) {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const at = {};
     Error.captureStackTrace(at, this._open);
@@ -35,6 +38,7 @@ class Node extends EventEmitter {
       signal?.addEventListener('abort', onAbort, { once: true });
       const end = () => signal?.removeEventListener('abort', onAbort);
       this.#opening = {
+        identity, // lives as long as the node
         resolve: (told) => { end(); resolve(told); },
         reject: (payload) => { end(); reject(fromEngine(payload, undefined, at)); },
       };
@@ -51,7 +55,22 @@ class Node extends EventEmitter {
     else engine.unpin();
   }
 
-  onOpened(told) { this.#opening.resolve(told); }
+  onOpened(told) {
+    this.#opening.resolve(told);
+    if (!this.#early) return;
+    // Behind the promises that lead to the application: it shall have listened.
+    setImmediate(() => {
+      const early = this.#early;
+      this.#early = undefined;
+      for (const event of early) setImmediate(() => this.emit(...event));
+    });
+  }
+
+  /** Emits an event, once the application has had the chance to listen to it. */
+  _tell(...event) {
+    if (this.#early) this.#early.push(event);
+    else this.emit(...event);
+  }
 
   onFailed(payload) {
     this.#end();
@@ -64,7 +83,7 @@ class Node extends EventEmitter {
     // Closed while it was being opened: the promise of connect or serve waits.
     this.#opening.reject(payload ?? { code: 'ABORTED', message: 'the node was closed while it was being opened', retryable: false });
     this.#closing?.resolve();
-    this.emit('close', error);
+    this._tell('close', error);
   }
 
   #end() {
@@ -72,10 +91,10 @@ class Node extends EventEmitter {
     this.#pin(false);
   }
 
-  onLog(record) { this.emit('log', record); }
+  onLog(record) { this._tell('log', record); }
 
   onRequest(incoming, [, session, operation, kind, told, input]) {
-    const handler = this.#handlers.get(operation);
+    const handler = this.#handlers.get(operation)?.[0];
     if (handler === undefined) {
       engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
       return;
@@ -87,7 +106,7 @@ class Node extends EventEmitter {
     if (this.emit('handlerError', error, operation)) return;
     if (this.#warned.has(operation)) return;
     this.#warned.add(operation);
-    process.emitWarning(`the handler of ${operation} failed: ${error?.stack ?? error}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
+    process.emitWarning(`the handler of ${operation} failed: ${inspect(error)}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
   }
 
   /**
@@ -103,8 +122,11 @@ class Node extends EventEmitter {
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
     const at = {};
     Error.captureStackTrace(at, this.handle);
-    const before = this.#handlers.get(spec.name);
-    this.#handlers.set(spec.name, handler);
+    // Entered now: the first request may come before the word that the engine has
+    // accepted it. Of several that wait for its word, it accepts the first good one.
+    const offered = this.#handlers.get(spec.name) ?? [];
+    this.#handlers.set(spec.name, offered);
+    offered.push(handler);
     return new Promise((resolve, reject) => {
       engine.pin();
       const number = engine.addRequest({
@@ -112,8 +134,8 @@ class Node extends EventEmitter {
         completed: () => { engine.unpin(); resolve(); },
         failed: (payload) => {
           engine.unpin();
-          if (before) this.#handlers.set(spec.name, before);
-          else this.#handlers.delete(spec.name);
+          offered.splice(offered.indexOf(handler), 1);
+          if (offered.length === 0 && this.#handlers.get(spec.name) === offered) this.#handlers.delete(spec.name);
           reject(fromEngine(payload, spec.name, at));
         },
       });
@@ -166,13 +188,22 @@ class Node extends EventEmitter {
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */
 function keyOptions(out, options) {
-  const { key, passphrase } = options;
+  const { key, passphrase, identity } = options;
+  if (identity !== undefined) {
+    if (key !== undefined) throw new TypeError('the options key and identity exclude each other');
+    if (!(identity instanceof SecretIdentity)) throw new TypeError(`the option identity must come from SecretStore.identity, and is ${check.describe(identity)}`);
+    out.identity = identity._number;
+  }
   if (key === undefined) {
     if (passphrase !== undefined) throw new TypeError('the option passphrase needs the option key');
     return;
   }
+  // A path is told in errors, a key must not be.
+  if (typeof key === 'string' && key.includes('PRIVATE KEY-----')) throw new TypeError('the option key is the text of a private key: give its path, or its bytes as a Uint8Array');
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw new TypeError(`the option key must be a path or a Uint8Array, not ${check.describe(key)}`);
   if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
+  if (typeof key !== 'string') check.secretSize(key, 'key');
+  if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
   if (typeof key === 'string') out.keyPath = key;
   else out.key = engine.attach(key);
   if (passphrase !== undefined) {

@@ -67,6 +67,13 @@ function signal(value) {
   return value;
 }
 
+const MAX_SECRET = 64 * 1024; // bytes that the engine takes beside a command
+
+function secretSize(value, name) {
+  const size = Buffer.byteLength(value);
+  if (size > MAX_SECRET) throw new RangeError(`the option ${name} has ${size} bytes: want at most ${MAX_SECRET}`);
+}
+
 function func(value, name) {
   if (typeof value !== 'function') throw new TypeError(`${name} must be a function, not ${describe(value)}`);
   return value;
@@ -87,4 +94,4 @@ function json(value, operation) {
   return text;
 }
 
-module.exports = { operationName, known, string, strings, boolean, integer, milliseconds, signal, func, json, describe };
+module.exports = { operationName, known, string, strings, boolean, integer, milliseconds, signal, secretSize, func, json, describe };

@@ -14,6 +14,7 @@ const CALL_OPTIONS = ['signal', 'timeout', 'metadata', 'authToken'];
 const SUBSCRIBE_OPTIONS = [...CALL_OPTIONS, 'idleTimeout', 'window'];
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1 << 20;
+const COMPACT_AFTER = 1024; // events
 
 /** The options as the engine reads them; '' when there are none. */
 function engineOptions(options, names, where) {
@@ -117,7 +118,8 @@ class Subscription {
   #at;
   #number = 0; // 0: not begun
   #watch;
-  #events = [];
+  #events = []; // that wait, from #first on
+  #first = 0; // shift() would move all that is left, each time
   #read = 0;
   #waiting = [];
   #over = false; // nothing comes any more
@@ -165,6 +167,16 @@ class Subscription {
     waiter.resolve({ value: output, done: false });
   }
 
+  #take() {
+    const value = this.#events[this.#first];
+    this.#events[this.#first++] = undefined;
+    if (this.#first === this.#events.length || this.#first === COMPACT_AFTER) {
+      this.#events.splice(0, this.#first);
+      this.#first = 0;
+    }
+    return value;
+  }
+
   #consumed() {
     if (++this.#read < (this.#window + 1) >> 1) return;
     if (!this.#over) engine.send(`K\t${this.#number}\t${this.#read}\n`);
@@ -192,8 +204,8 @@ class Subscription {
 
   /** The next event; events that came before an error are given first. */
   next() {
-    if (this.#events.length > 0) {
-      const value = this.#events.shift();
+    if (this.#first < this.#events.length) {
+      const value = this.#take();
       this.#consumed();
       return Promise.resolve({ value, done: false });
     }
@@ -210,7 +222,8 @@ class Subscription {
   return(value) {
     if (!this.#over) engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
     this.#over = true;
-    this.#events.length = 0;
+    this.#events = [];
+    this.#first = 0;
     this.#error = undefined;
     for (const waiter of this.#waiting.splice(0)) waiter.resolve({ value: undefined, done: true });
     return Promise.resolve({ value, done: true });

@@ -5,7 +5,7 @@ const { Session } = require('./session.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
-const OPTIONS = ['listen', 'key', 'passphrase', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
+const OPTIONS = ['listen', 'key', 'passphrase', 'identity', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
 const LIMITS = ['maxFrame', 'maxInFlight', 'maxQueued'];
 
 /** A node that listens, made by serve(). */
@@ -33,7 +33,7 @@ class Server extends Node {
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);
     const server = new Server();
-    server.#told = await server._open('serve', out, options.signal);
+    server.#told = await server._open('serve', out, options);
     return server;
   }
 
@@ -45,23 +45,27 @@ class Server extends Node {
   /** The sessions that are open now. */
   get sessions() { return [...this.#sessions.values()]; }
 
+  // A request may come before its session is announced. 0 is one that has ended.
   _session(number, told) {
     let session = this.#sessions.get(number);
-    session ??= new Session(number, { identity: told.identity });
+    if (session === undefined) {
+      session = new Session(number, { identity: told.identity });
+      if (number !== 0) this.#sessions.set(number, session);
+    }
     return session;
   }
 
   onSession(number, told) {
-    const session = new Session(number, told);
-    this.#sessions.set(number, session);
-    this.emit('session', session);
+    const session = this._session(number, told);
+    session._announce(told);
+    this._tell('session', session);
   }
 
   onSessionClosed(number, told) {
     const session = this.#sessions.get(number);
     if (!session) return;
     this.#sessions.delete(number);
-    this.emit('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
+    this._tell('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
   }
 }
 

@@ -14,6 +14,11 @@ class Session {
 
   constructor(number, told = {}) {
     this.#number = number;
+    this._announce(told);
+  }
+
+  /** Takes what the engine tells of the other side. */
+  _announce(told) {
     this.identity = told.identity ?? null;
     this.transport = told.transport;
     this.remoteAddress = told.remoteAddress;

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"sync"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/wire"
@@ -43,48 +44,24 @@ func (e *environment) handle(f *fields) {
 // deliver hands a request to JavaScript.
 func (e *environment) deliver(n int64, r *call.Request) {
 	id := e.incoming.add(&incoming{r})
-	r.OnCredit(func(credit int) {
+	var announced sync.Mutex // credit is not told of before the request
+	announced.Lock()
+	room, windowed := r.OnCredit(func(credit int) {
+		announced.Lock()
+		defer announced.Unlock()
 		e.queue.add(kindCredit, id, func(dst []byte) []byte { return strconv.AppendInt(dst, int64(credit), 10) })
 		e.queue.wake()
 	})
-	r.OnCancel(func(err *call.Error) {
-		if e.incoming.remove(id) == nil {
-			return
-		}
-		reason := "disconnected"
-		switch err.Code {
-		case call.Aborted:
-			reason = "aborted"
-		case call.Timeout:
-			reason = "timeout"
-		}
-		e.queue.add(kindCancelled, id, func(dst []byte) []byte {
-			dst = append(dst, `{"reason":"`+reason+`","message":`...)
-			return append(wire.AppendText(dst, err.Message), '}')
-		})
-		e.queue.wake()
-	})
+	told, err := json.Marshal(contextOf(r, room, windowed))
+	if err != nil {
+		announced.Unlock()
+		e.incoming.remove(id)
+		r.Fail(err)
+		return
+	}
 	kind := "call"
 	if r.Type() == call.TypeSubscription {
 		kind = "subscription"
-	}
-	context := map[string]any{"requestId": r.ID(), "identity": r.Identity()}
-	if t, ok := r.Deadline(); ok {
-		context["deadline"] = t.UnixMilli()
-	}
-	if w, ok := r.Window(); ok {
-		context["window"] = w
-	}
-	if m := r.Metadata(); m != nil {
-		context["metadata"] = m
-	}
-	if p := r.ParentRequestID(); p != "" {
-		context["parentRequestId"] = p
-	}
-	told, err := json.Marshal(context)
-	if err != nil {
-		r.Fail(err)
-		return
 	}
 	e.queue.add(kindRequest, id, func(dst []byte) []byte {
 		dst = strconv.AppendInt(append(dst, '['), n, 10)
@@ -95,8 +72,46 @@ func (e *environment) deliver(n int64, r *call.Request) {
 		dst = append(append(dst, ','), r.Input()...)
 		return append(dst, ']')
 	})
+	announced.Unlock()
+	r.OnCancel(func(err *call.Error) { e.cancelled(id, err) }) // at once if it has ended already
 	// A handler without a schema is served by the goroutine that reads the session,
 	// which wakes JavaScript after the batch; one with a schema is not.
+	e.queue.wake()
+}
+
+func contextOf(r *call.Request, room int, windowed bool) map[string]any {
+	context := map[string]any{"requestId": r.ID(), "identity": r.Identity()}
+	if t, ok := r.Deadline(); ok {
+		context["deadline"] = t.UnixMilli()
+	}
+	if windowed {
+		context["window"] = room
+	}
+	if m := r.Metadata(); m != nil {
+		context["metadata"] = m
+	}
+	if p := r.ParentRequestID(); p != "" {
+		context["parentRequestId"] = p
+	}
+	return context
+}
+
+// cancelled tells JavaScript that nobody waits for its answer any more.
+func (e *environment) cancelled(id int64, err *call.Error) {
+	if e.incoming.remove(id) == nil {
+		return
+	}
+	reason := "disconnected"
+	switch err.Code {
+	case call.Aborted:
+		reason = "aborted"
+	case call.Timeout:
+		reason = "timeout"
+	}
+	e.queue.add(kindCancelled, id, func(dst []byte) []byte {
+		dst = append(dst, `{"reason":"`+reason+`","message":`...)
+		return append(wire.AppendText(dst, err.Message), '}')
+	})
 	e.queue.wake()
 }
 

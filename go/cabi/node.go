@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -24,6 +25,7 @@ type keyOptions struct {
 	Key        int64  `json:"key"`        // attachment
 	Passphrase int64  `json:"passphrase"` // attachment
 	KeyPath    string `json:"keyPath"`
+	Identity   int64  `json:"identity"` // of the keyring
 }
 
 type connectOptions struct {
@@ -50,28 +52,51 @@ type serveOptions struct {
 	Limits             call.Limits `json:"limits"`
 }
 
-// load reads the key; nil without an error means that none was named. Attachments
-// are wiped either way.
-func (o *keyOptions) load(e *environment) (ed25519.PrivateKey, error) {
-	data, passphrase := e.attachments.take(o.Key), e.attachments.take(o.Passphrase)
-	defer clear(data)
-	defer clear(passphrase)
+// secrets are the attachments that a command names.
+type secrets struct{ key, passphrase []byte }
+
+// secretsOf takes them, also those of options that turn out to be malformed.
+func (e *environment) secretsOf(options []byte) secrets {
+	var o keyOptions
+	_ = json.Unmarshal(options, &o) // the command's own reading of them reports it
+	return secrets{e.attachments.take(o.Key), e.attachments.take(o.Passphrase)}
+}
+
+func (s secrets) wipe() {
+	clear(s.key)
+	clear(s.passphrase)
+}
+
+// signer returns what an endpoint signs with; nil without an error means that
+// neither an identity nor a key was named.
+func (e *environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Signer, error) {
 	var key ed25519.PrivateKey
 	var err error
 	switch {
+	case o.Identity != 0:
+		id, err := e.keyring.identity(o.Identity)
+		if err != nil {
+			return nil, err
+		}
+		return e.signerOf(ep, id), nil
 	case o.Key != 0:
-		key, err = auth.ParsePrivateKey(data, passphrase)
+		key, err = auth.ParsePrivateKey(s.key, s.passphrase)
 	case o.KeyPath != "":
-		key, err = auth.LoadPrivateKey(o.KeyPath, passphrase)
+		key, err = auth.LoadPrivateKey(o.KeyPath, s.passphrase)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, call.Errorf(call.InvalidInput, "%w", err)
+	case key == nil:
+		return nil, nil
 	}
 	return key, nil
 }
 
-// open starts a connect or a serve; run ends with opened or failed.
-func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte) error) {
+// open starts a connect or a serve; run ends with opened or failed. The secrets are
+// taken here, so that those of the next command find room.
+func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, secrets) error) {
+	named := e.secretsOf(options)
 	ctx, cancel := context.WithCancel(e.ctx)
 	ep := &endpoint{registry: call.NewRegistry(), cancel: cancel}
 	e.mu.Lock()
@@ -81,25 +106,28 @@ func (e *environment) open(n int64, options []byte, run func(context.Context, in
 	}
 	e.mu.Unlock()
 	if taken {
+		named.wipe()
 		cancel()
 		return
 	}
 	e.run(func() {
 		defer cancel()
-		if err := run(ctx, n, ep, options); err != nil {
+		defer named.wipe()
+		if err := run(ctx, n, ep, options, named); err != nil {
 			e.mu.Lock()
 			delete(e.nodes, n)
+			err = cmp.Or(ep.cause, err)
 			e.mu.Unlock()
 			e.postError(kindFailed, n, err)
 		}
 	})
 }
 
-// keep enters what was opened, unless the node was closed meanwhile.
+// keep enters what was opened, unless the node was closed or ended meanwhile.
 func (e *environment) keep(n int64, enter func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || e.nodes[n] == nil {
+	if e.closed || e.nodes[n] == nil || e.nodes[n].cause != nil {
 		return false
 	}
 	enter()
@@ -108,22 +136,20 @@ func (e *environment) keep(n int64, enter func()) bool {
 
 var errClosed = call.Errorf(call.Aborted, "the node was closed while it was being opened")
 
-func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o connectOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
 	}
-	key, err := o.load(e)
+	key, err := e.signer(ep, &o.keyOptions, named)
+	named.wipe()
 	if err != nil {
 		return err
 	}
 	cfg := node.ClientConfig{
-		Address: o.Address, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
+		Address: o.Address, Key: key, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
 		AfterBatch: e.queue.wake, OnState: func(s node.State) { e.state(n, s) },
-	}
-	if key != nil {
-		cfg.Key = key
 	}
 	if o.CA != "" {
 		cfg.RootCAs = x509.NewCertPool()
@@ -156,22 +182,27 @@ func (e *environment) state(n int64, s node.State) {
 		e.post(kindReconnected, n, e.sessionInfo(n, s.Peer, ""))
 	case node.Closed:
 		e.mu.Lock()
+		err := s.Err
+		if ep := e.nodes[n]; ep != nil && ep.cause != nil {
+			err = ep.cause
+		}
 		delete(e.nodes, n)
 		e.mu.Unlock()
-		if s.Err != nil {
-			e.postError(kindClosed, n, s.Err)
+		if err != nil {
+			e.postError(kindClosed, n, err)
 		} else {
 			e.post(kindClosed, n, []byte("null"))
 		}
 	}
 }
 
-func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte) error {
+func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o serveOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
 	}
-	key, err := o.load(e)
+	key, err := e.signer(ep, &o.keyOptions, named)
+	named.wipe()
 	if err != nil {
 		return err
 	}
@@ -205,7 +236,7 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 		return err
 	}
 	cfg := node.HeadConfig{
-		Listen: o.Listen, Key: crypto.Signer(key), Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
+		Listen: o.Listen, Key: key, Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
 		Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, Limits: o.Limits, AfterBatch: e.queue.wake,
 		OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
 		OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"strconv"
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/secret"
 )
 
 var emptyObject = []byte("{}")
@@ -126,11 +129,10 @@ func (s *starting) Failed(err *call.Error)   { s.mark(); s.sink.Failed(err) }
 // target finds the session that a command names: n<node> or s<session>.
 func (e *environment) target(text []byte) (*call.Session, error) {
 	if len(text) > 1 {
-		handle := &fields{rest: text[1:]}
-		n := handle.number()
+		n, err := strconv.ParseInt(string(text[1:]), 10, 64)
 		switch {
-		case handle.bad:
-		case text[0] == 's':
+		case err != nil:
+		case text[0] == 's': // 0 is the handle of a session that has ended
 			if s := e.sessions.get(n); s != nil {
 				return s, nil
 			}
@@ -154,6 +156,10 @@ func (e *environment) target(text []byte) (*call.Session, error) {
 func asError(err error) *call.Error {
 	if e, ok := err.(*call.Error); ok {
 		return e
+	}
+	var refusal *secret.Error
+	if errors.As(err, &refusal) {
+		return &call.Error{Code: call.Code(refusal.Code), Message: refusal.Message}
 	}
 	return call.Errorf(call.CodeOf(err), "%w", err)
 }

@@ -12,8 +12,9 @@ import (
 
 // openRequest and openAnswer are the payloads of session.open and session.opened.
 type openRequest struct {
-	Token string `json:"token,omitempty"`
-	Agent string `json:"agent,omitempty"`
+	Token       string `json:"token,omitempty"`
+	Certificate string `json:"certificate,omitempty"` // "ssh-ed25519-cert-v01@openssh.com AAAA…"
+	Agent       string `json:"agent,omitempty"`
 }
 
 type openAnswer struct {
@@ -22,7 +23,8 @@ type openAnswer struct {
 	Limits   Limits         `json:"limits"`
 }
 
-// maxOpenFrame bounds the first frame of a stranger, in bytes: a token and a name.
+// maxOpenFrame bounds the first frame of a stranger, in bytes: a certificate, a token
+// and a name.
 const maxOpenFrame = 8 << 10
 
 // Accept opens the listening side of a session. Where the transport has proven a
@@ -59,7 +61,7 @@ func (s *Session) acceptOpen(ctx context.Context) *Error {
 	}
 	s.reader.SetLimit(s.cfg.Limits.MaxFrame)
 	if env.Type != wire.Open {
-		return Errorf(Unauthenticated, "the first frame must be session.open")
+		return errRefused() // the first frame must be session.open
 	}
 	return s.open(env.Payload)
 }
@@ -71,24 +73,40 @@ func (s *Session) open(payload []byte) *Error {
 		return Errorf(ProtocolError, "session.open is malformed")
 	}
 	switch {
+	case s.cfg.KeyProven: // the key's own grant holds, also beside a certificate
+	case req.Certificate != "":
+		identity, err := s.verifyCertificate(req.Certificate, req.Token)
+		if err != nil {
+			return err
+		}
+		s.id.Store(identity)
 	case req.Token != "":
 		identity, err := s.verifyToken(req.Token)
 		if err != nil {
 			return err
 		}
-		s.cfg.Identity = identity
-	case !s.cfg.KeyProven && !s.cfg.AllowAnonymous:
-		return Errorf(Unauthenticated, "session.open needs a token here")
+		s.id.Store(identity)
+	case !s.cfg.AllowAnonymous:
+		return errRefused()
 	}
 	s.peer.Agent = req.Agent
 	s.opened.Store(true)
-	answer, err := json.Marshal(openAnswer{s.cfg.Node, s.cfg.Identity, s.cfg.Limits})
+	answer, err := json.Marshal(openAnswer{s.cfg.Node, s.id.Load(), s.cfg.Limits})
 	if err != nil {
 		return Errorf(Internal, "the session could not be opened")
 	}
 	s.out.add(wire.Opened, "", answer)
 	s.out.kick()
 	return nil
+}
+
+func (s *Session) verifyCertificate(certificate, token string) (*auth.Identity, *Error) {
+	if s.cfg.Certificates != nil {
+		if identity, err := s.cfg.Certificates.IdentityFromCertificate(s.ctx, certificate, token); err == nil {
+			return identity, nil
+		}
+	}
+	return nil, errRefused()
 }
 
 // openedLate answers the session.open of a peer whose key was proven already: it
@@ -157,7 +175,7 @@ func Open(ctx context.Context, link Link, cfg Config) (*Session, error) {
 }
 
 func (s *Session) openDial(ctx context.Context) *Error {
-	req := openRequest{Agent: s.cfg.Agent}
+	req := openRequest{Agent: s.cfg.Agent, Certificate: s.cfg.Certificate}
 	if s.cfg.Token != nil {
 		token, err := s.cfg.Token()
 		if err != nil {

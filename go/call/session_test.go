@@ -279,6 +279,23 @@ func TestHandlerFaults(t *testing.T) {
 	}
 }
 
+// A handler that sets OnCancel a moment too late is told all the same.
+func TestOnCancelAfterTheEnd(t *testing.T) {
+	told := make(chan Code, 1)
+	requests := make(chan *Request, 1)
+	server := NewRegistry()
+	must(t, server.HandleAsync(OperationSpec{Name: "/late/late"}, func(r *Request) { requests <- r }))
+	_, conn, _ := raw(t, server, Limits{})
+	send(t, conn, wire.Requested, "1", `{"operationId":"/late/late"}`)
+	r := <-requests
+	send(t, conn, wire.Aborted, "1", "{}")
+	<-r.Context().Done()
+	r.OnCancel(func(err *Error) { told <- err.Code })
+	if code := <-told; code != Aborted {
+		t.Errorf("told %s", code)
+	}
+}
+
 func TestSubscriptionInOrderWithCredit(t *testing.T) {
 	const events, window = 5000, 16
 	var ahead, most atomic.Int64

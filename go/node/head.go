@@ -4,17 +4,20 @@ import (
 	"context"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/frameif"
 	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/route"
 	"github.com/alkdev/alknet/go/transport"
 )
 
@@ -25,7 +28,8 @@ const (
 	DefaultDrain = 5 * time.Second
 )
 
-// HeadConfig configures a head. Key, Provider and Registry are required.
+// HeadConfig configures a head. Key, Provider and Registry are required. Provider,
+// AllowAnonymous, Admission, Limits and Drain are the first Policy.
 type HeadConfig struct {
 	// Listen are addresses as transport.Listen takes them; none means DefaultListen.
 	Listen []string
@@ -36,12 +40,22 @@ type HeadConfig struct {
 	// AllowAnonymous lets callers without a known credential reach operations
 	// without requirements. Default: they are refused at the handshake.
 	AllowAnonymous bool
-	// Registry answers requests.
+	// Registry answers requests. Serve adds the operations of a head to it, by which
+	// workers register and callers reach them (package route).
 	Registry *call.Registry
+	// Access are rules of this node's own, for its operations and those behind it; nil
+	// leaves those that the registry has.
+	Access []call.AccessRule
+	// Nodes bounds what workers may register; the zero value means the defaults.
+	Nodes route.Limits
 	// Agent names the software, as told to the other side.
 	Agent string
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// Certificate is shown instead of the key's own to clients that pin no key.
+	Certificate *tls.Certificate
+	// Admission bounds what strangers may cost; the zero value bounds nothing.
+	Admission Admission
 	// Limits of each session; the zero value means the defaults.
 	Limits call.Limits
 	// Drain is how long Shutdown lets calls finish: 0 means DefaultDrain.
@@ -61,29 +75,42 @@ type Session struct {
 	Transport string            // "quic", "tls", "tcp" or "unix"
 	Remote    net.Addr          // the other side's address
 	Key       ed25519.PublicKey // the other side's key, nil if it proved none
+
+	revoked  chan struct{}
+	revoking sync.Once
+	onExpiry func()
+
+	judging sync.Mutex
+	expiry  *time.Timer // of the credential; nil while it has no end
+	ended   bool
 }
 
 // Head is a node that listens. Its methods are safe for concurrent use.
 type Head struct {
 	cfg       HeadConfig
 	id        ed25519.PublicKey
+	table     *route.Table
 	listeners []*transport.Listener
 	ctx       context.Context
 	cancel    context.CancelFunc
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
+	policy    atomic.Pointer[Policy]
+	gate      *gate
 
 	mu       sync.Mutex
 	closed   bool
 	sessions map[*Session]struct{}
 }
 
+var errNotEd25519 = errors.New("the node's key is not an Ed25519 key")
+
 // Serve starts a head. It returns when every address is bound; if one cannot be,
 // the others are released again. ctx bounds the start only.
 func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	id, ok := cfg.Key.Public().(ed25519.PublicKey)
 	if !ok {
-		return nil, errors.New("the node's key is not an Ed25519 key")
+		return nil, errNotEd25519
 	}
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []string{DefaultListen}
@@ -91,14 +118,18 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Drain <= 0 {
-		cfg.Drain = DefaultDrain
+	table, err := routing(cfg)
+	if err != nil {
+		return nil, err
 	}
 	heapFloor()
-	h := &Head{cfg: cfg, id: id, sessions: map[*Session]struct{}{}}
+	h := &Head{cfg: cfg, id: id, table: table, gate: newGate(), sessions: map[*Session]struct{}{}}
+	h.policy.Store(&Policy{Provider: cfg.Provider, AllowAnonymous: cfg.AllowAnonymous, Admission: cfg.Admission, Limits: cfg.Limits, Drain: cfg.Drain})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
-		ln, err := transport.Listen(ctx, address, transport.ListenConfig{Signer: cfg.Key, VerifyPeer: h.verifyPeer, Logger: cfg.Logger})
+		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Logger: cfg.Logger,
+		})
 		if err != nil {
 			h.cancel()
 			for _, bound := range h.listeners {
@@ -114,29 +145,21 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	return h, nil
 }
 
-// verifyPeer judges a client's key during the handshake.
-func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
-	_, err := h.cfg.Provider.IdentityFromKey(frameif.WithRemote(ctx, remote), key)
-	if err == nil || h.cfg.AllowAnonymous {
-		return nil
+// routing gives the registry its table of nodes, unless it has one already.
+func routing(cfg HeadConfig) (*route.Table, error) {
+	if cfg.Access != nil {
+		if err := cfg.Registry.SetAccessRules(cfg.Access); err != nil {
+			return nil, err
+		}
 	}
-	h.logReject(remote, "key", principal.Fingerprint(key), err)
-	return err
+	if table, ok := cfg.Registry.Router().(*route.Table); ok {
+		return table, nil
+	}
+	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger})
 }
 
-// logReject writes the one line that says why, which the peer is never told.
-func (h *Head) logReject(remote net.Addr, method, fingerprint string, err error) {
-	reason := "error"
-	var rejected *auth.RejectError
-	if errors.As(err, &rejected) {
-		reason = rejected.Reason
-	}
-	host := remote.String()
-	if addr, _, splitErr := net.SplitHostPort(host); splitErr == nil {
-		host = addr
-	}
-	h.cfg.Logger.Warn("auth", "result", "reject", "addr", host, "method", method, "fingerprint", fingerprint, "reason", reason)
-}
+// Table returns the head's table of nodes.
+func (h *Head) Table() *route.Table { return h.table }
 
 func (h *Head) accept(ln *transport.Listener) {
 	for {
@@ -150,35 +173,57 @@ func (h *Head) accept(ln *transport.Listener) {
 
 // serve runs one connection to its end.
 func (h *Head) serve(conn transport.Conn) {
-	inner, err := frameif.Accept(h.ctx, conn, h.cfg.Provider, call.Config{
-		Registry: h.cfg.Registry, Limits: h.cfg.Limits, Logger: h.cfg.Logger, AllowAnonymous: h.cfg.AllowAnonymous,
+	policy := h.policy.Load()
+	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
+	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
+		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
 		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, AfterBatch: h.cfg.AfterBatch,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {
-			h.logReject(conn.RemoteAddr(), "token", "", err)
+			d.refuse()
 		}
 		return
 	}
-	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		inner.Close("the node is shutting down")
+	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey(), revoked: make(chan struct{})}
+	s.onExpiry = func() { h.recheck(s) }
+	if id := s.Identity(); id != nil {
+		if !h.gate.enter(&policy.Admission, id.ID) {
+			s.End(call.Errorf(call.ResourceExhausted, "this identity has as many sessions as it may have: close one of them"))
+			return
+		}
+		defer h.gate.exit(id.ID)
+	}
+	if !h.enter(s) {
+		now, cancel := context.WithCancel(context.Background())
+		cancel()
+		s.Shutdown(now, "the node is shutting down")
 		return
 	}
-	h.sessions[s] = struct{}{}
-	h.mu.Unlock()
 	if h.cfg.OnSession != nil {
 		h.cfg.OnSession(s)
 	}
-	<-s.Done()
+	s.wait()
 	h.mu.Lock()
 	delete(h.sessions, s)
 	h.mu.Unlock()
 	if h.cfg.OnSessionClosed != nil {
 		h.cfg.OnSessionClosed(s)
 	}
+}
+
+// enter makes the session one of the head's; false means that the head is closing.
+func (h *Head) enter(s *Session) bool {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return false
+	}
+	h.sessions[s] = struct{}{}
+	h.mu.Unlock()
+	// The policy may have changed since its credential was looked at.
+	h.recheck(s)
+	return true
 }
 
 // EndpointID returns the node's endpoint id.
@@ -211,7 +256,7 @@ func (h *Head) Sessions() []*Session {
 }
 
 // Shutdown stops listening, tells every session, and lets calls finish for
-// HeadConfig.Drain or until ctx ends; the rest fail with UNAVAILABLE. It returns
+// Policy.Drain or until ctx ends; the rest fail with UNAVAILABLE. It returns
 // when nothing of the head runs any more. A second call waits for the first.
 func (h *Head) Shutdown(ctx context.Context) error {
 	h.mu.Lock()
@@ -219,24 +264,32 @@ func (h *Head) Shutdown(ctx context.Context) error {
 	h.closed = true
 	h.mu.Unlock()
 	if first {
-		ctx, cancel := context.WithTimeout(ctx, h.cfg.Drain)
+		for _, ln := range h.listeners {
+			ln.Stop()
+		}
+		drain := h.policy.Load().Drain
+		if drain <= 0 {
+			drain = DefaultDrain
+		}
+		ctx, cancel := context.WithTimeout(ctx, drain)
 		defer cancel()
 		var ending sync.WaitGroup
 		for _, s := range h.Sessions() {
 			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
 		}
-		// QUIC sessions live on the listener's socket: it is closed after them.
 		ending.Wait()
 		h.cancel()
 	}
+	// QUIC sessions live on the listener's socket, those too that were being opened:
+	// without it, the other side would not be told of their end.
+	h.accepting.Wait()
+	h.serving.Wait()
 	var failed error
 	for _, ln := range h.listeners {
 		if err := ln.Close(); err != nil && failed == nil {
 			failed = fmt.Errorf("close %s: %w", ln.Address(), err)
 		}
 	}
-	h.accepting.Wait()
-	h.serving.Wait()
 	return failed
 }
 

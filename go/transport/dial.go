@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -88,8 +89,11 @@ func dialPlain(ctx context.Context, network, address, kind string) (Conn, error)
 // dialError wraps what failed; the context's own error stays visible, which the
 // net package hides behind a timeout of its own.
 func dialError(ctx context.Context, kind, address string, err error) error {
+	var dial *net.OpError
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
+	} else if errors.As(err, &dial) && dial.Op == "dial" {
+		err = dial.Err // without a second naming of the address
 	}
 	return fmt.Errorf("dial %s %s: %w", kind, address, err)
 }

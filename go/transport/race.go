@@ -4,8 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 )
+
+// refusedGrace is how long QUIC may still take once the host has refused the TCP
+// connection. UDP knows no refusal: without it, dialling where nothing listens would
+// take the whole timeout.
+const refusedGrace = time.Second
+
+// errSilent is what is known of QUIC when the grace is over.
+var errSilent = errors.New("no answer over QUIC")
 
 type attempt struct {
 	conn Conn
@@ -42,7 +51,16 @@ func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	start(dialQUIC)
 	delay := time.NewTimer(cfg.RaceDelay)
 	defer delay.Stop()
-	var failures []error
+	var failure error
+	fail := func(err error) {
+		if failure == nil {
+			failure = err
+		} else {
+			failure = fmt.Errorf("%w; %w", failure, err)
+		}
+	}
+	unreachable := func() (Conn, error) { return nil, fmt.Errorf("%s cannot be reached: %w", a, failure) }
+	var grace <-chan time.Time
 	second := false
 	for {
 		select {
@@ -61,14 +79,22 @@ func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 			if errors.As(r.err, &mismatch) || errors.As(r.err, &refused) {
 				return nil, r.err
 			}
-			failures = append(failures, r.err)
+			fail(r.err)
 			if !second {
 				second = true
 				start(dialTLS)
 			}
 			if pending == 0 {
-				return nil, fmt.Errorf("%s cannot be reached: %w", a, errors.Join(failures...))
+				return unreachable()
 			}
+			if errors.Is(r.err, syscall.ECONNREFUSED) {
+				timer := time.NewTimer(refusedGrace)
+				defer timer.Stop()
+				grace = timer.C
+			}
+		case <-grace:
+			fail(errSilent)
+			return unreachable()
 		}
 	}
 }
