@@ -26,7 +26,8 @@ var mayImport = map[string][]string{
 	"config":    {},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
-	"node":      {"auth", "call", "config", "frameif", "principal", "secret", "transport"},
+	"route":     {"auth", "call"},
+	"node":      {"auth", "call", "config", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
 	"cmd/alknet": {"auth", "call", "config", "node", "principal", "secret", "transport"},

@@ -24,6 +24,8 @@ const (
 	kindSessionClosed
 	kindLog
 	kindSettled
+	kindAudit
+	kindWarning
 )
 
 // queue gathers completions until JavaScript polls, and wakes it once when it

@@ -8,8 +8,12 @@ import (
 )
 
 // sessionHandle returns the handle of a session, and gives it one the first time:
-// a request may arrive before its session was announced. 0 once it has ended.
+// a request may arrive before its session was announced. 0 once it has ended, and
+// for a request of the node's own handlers, which has none.
 func (e *environment) sessionHandle(s *call.Session) int64 {
+	if s == nil {
+		return 0
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if handle, ok := e.handles[s]; ok {

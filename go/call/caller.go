@@ -38,11 +38,11 @@ func prepare(ctx context.Context, input any, options []Option) (json.RawMessage,
 		return nil, nil, Errorf(InvalidInput, "encode the input: %w", err)
 	}
 	var opts Options
-	if deadline, ok := ctx.Deadline(); ok {
-		opts.Deadline = deadline
-	}
 	for _, option := range options {
 		option(&opts)
+	}
+	if !opts.ContinueRunning {
+		bounded(ctx, &opts)
 	}
 	return raw, &opts, nil
 }
@@ -58,20 +58,7 @@ func (s *Session) Call(ctx context.Context, operation string, input any, options
 	answer := make(single, 1)
 	request := s.Start(Single, operation, raw, opts, answer)
 	s.out.flush()
-	select {
-	case a := <-answer:
-		return a.output, a.err
-	case <-ctx.Done():
-	}
-	request.Abort(context.Cause(ctx).Error())
-	a := <-answer
-	if a.err != nil && CodeOf(a.err) == Aborted {
-		if CodeOf(ctx.Err()) == Timeout {
-			return nil, Errorf(Timeout, "the answer did not come before the deadline: %w", ctx.Err())
-		}
-		return nil, Errorf(Aborted, "the request was aborted: %w", context.Cause(ctx))
-	}
-	return a.output, a.err
+	return answer.wait(ctx, request, opts)
 }
 
 type answer struct {
@@ -82,12 +69,33 @@ type answer struct {
 // single is the Sink of one call.
 type single chan answer
 
+// wait returns the answer, or aborts the request when ctx ends first.
+func (c single) wait(ctx context.Context, request Outgoing, opts *Options) (json.RawMessage, error) {
+	select {
+	case a := <-c:
+		return a.output, a.err
+	case <-ctx.Done():
+	}
+	if !opts.ContinueRunning {
+		request.Abort(context.Cause(ctx).Error())
+		if a := <-c; a.err == nil || CodeOf(a.err) != Aborted {
+			return a.output, a.err
+		}
+	}
+	if CodeOf(ctx.Err()) == Timeout {
+		return nil, Errorf(Timeout, "the answer did not come before the deadline: %w", ctx.Err())
+	}
+	return nil, Errorf(Aborted, "the request was aborted: %w", context.Cause(ctx))
+}
+
 func (c single) Responded(payload []byte) { c <- answer{output: outputOf(payload)} }
 func (c single) Event([]byte)             {}
 func (c single) Completed() {
-	c <- answer{err: Errorf(Internal, "the operation ended without an answer")}
+	c <- answer{err: errNoAnswer()}
 }
-func (c single) Failed(err *Error) { c <- answer{err: err} }
+func (c single) Failed(err *Error)             { c <- answer{err: err} }
+func (c single) output(output json.RawMessage) { c <- answer{output: output} }
+func (c single) event(json.RawMessage)         {}
 
 // outputOf copies the output out of {"output":…}; an answer without one is null.
 func outputOf(payload []byte) json.RawMessage {
@@ -120,13 +128,14 @@ func (s *Session) Subscribe(ctx context.Context, operation string, input any, op
 	if err != nil {
 		return nil, err
 	}
-	if opts.Window <= 0 {
-		opts.Window = DefaultWindow
-	}
-	sub := &Subscription{window: opts.Window, wake: make(chan struct{}, 1)}
+	sub := newSubscription(opts)
 	sub.request = s.Start(Stream, operation, raw, opts, sub)
 	s.out.flush()
 	return sub, nil
+}
+
+func newSubscription(opts *Options) *Subscription {
+	return &Subscription{window: opts.window(Stream), wake: make(chan struct{}, 1)}
 }
 
 // Next returns the next event's JSON text. At the end the error is io.EOF; else it
@@ -173,13 +182,18 @@ func (u *Subscription) Close() {
 func (u *Subscription) Responded(payload []byte) { u.Event(payload) }
 
 // Event implements Sink.
-func (u *Subscription) Event(payload []byte) {
+func (u *Subscription) Event(payload []byte) { u.event(outputOf(payload)) }
+
+// output and event implement outputSink.
+func (u *Subscription) output(output json.RawMessage) { u.event(output) }
+
+func (u *Subscription) event(event json.RawMessage) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.err != nil {
 		return
 	}
-	u.events = append(u.events, outputOf(payload))
+	u.events = append(u.events, event)
 	u.signal()
 }
 

@@ -79,7 +79,7 @@ func (h streamHandler) serve(req *Request) {
 // must not end the process that it lives in.
 func (r *Request) recover() {
 	if p := recover(); p != nil {
-		r.session.cfg.Logger.Error("handler panicked", "operation", r.Operation(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		r.logger().Error("handler panicked", "operation", r.Operation(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		r.Fail(Errorf(Internal, "the operation failed; its node has logged why"))
 	}
 }

@@ -1,7 +1,6 @@
 package call
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
@@ -11,21 +10,34 @@ import (
 // requested takes a request of the other side: it is registered here, in the order
 // of arrival, and checked and handled on a goroutine of its own, unless nothing
 // about it can take long.
-func (s *Session) requested(id string, payload []byte, owned bool) {
+func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 	p, bad := parseParams(payload)
 	if bad != nil {
 		s.refuse(id, bad)
 		return
 	}
 	op := s.cfg.Registry.lookup(p.operation)
+	if op == nil {
+		if remote := s.cfg.Registry.remote(p.operation); remote != nil {
+			s.pass(id, p, remote, owned, b)
+			return
+		}
+	}
 	if op == nil || op.spec.Visibility != VisibilityExternal {
-		s.refuse(id, Errorf(NotFound, "there is no operation %.80q on this node", p.operation))
+		s.refuse(id, errNotFound(p.operation))
 		return
 	}
-	if !owned {
-		p.input = bytes.Clone(p.input)
+	identity, err := s.caller(&p)
+	if err != nil {
+		s.refuse(id, err)
+		return
 	}
-	r := &Request{session: s, op: op, id: id, params: p, identity: s.id.Load(), credit: p.window}
+	forwarded := p.forwarded != nil
+	p.forwarded = nil
+	if !owned {
+		p.own()
+	}
+	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: len(p.input)}
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
 		s.refuse(id, err)
@@ -42,7 +54,11 @@ func (s *Session) requested(id string, payload []byte, owned bool) {
 		}
 		return
 	}
-	go s.serve(r)
+	go r.serve()
+}
+
+func errNotFound(operation string) *Error {
+	return Errorf(NotFound, "there is no operation %.80q on this node", operation)
 }
 
 // inlineInput is the largest input that the reading goroutine checks itself, which
@@ -65,24 +81,33 @@ func (s *Session) remember(r *Request) *Error {
 		return Errorf(ResourceExhausted, "%d requests of this session are in flight: wait for an answer", len(s.incoming))
 	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
 		return Errorf(ResourceExhausted, "%d bytes wait to be read: read the answers first", s.queued.Load())
-	case s.held > 0 && s.held+len(r.params.input) > s.cfg.Limits.MaxQueued:
+	case s.held > 0 && s.held+r.held > s.cfg.Limits.MaxQueued:
 		return Errorf(ResourceExhausted, "the inputs of this session's requests in flight have %d bytes: wait for an answer", s.held)
 	case s.early.has(r.id):
 		return Errorf(Aborted, "the request was stopped before it arrived")
 	}
 	s.incoming[r.id] = r
-	s.held += len(r.params.input)
+	s.held += r.held
 	return nil
 }
 
-// forget removes a request that has ended.
+// forget removes a request that has ended. Its answer is queued after that, since
+// the other side may send the next request as soon as it has it; answerQueued follows.
 func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
-		s.held -= len(r.params.input)
+		s.held -= r.held
 	}
-	if len(s.incoming) == 0 && s.empty != nil {
+	s.answering++
+	s.mu.Unlock()
+}
+
+// answerQueued counts a forgotten request whose answer is queued.
+func (s *Session) answerQueued() {
+	s.mu.Lock()
+	s.answering--
+	if s.idle() && s.empty != nil {
 		select {
 		case <-s.empty:
 		default:
@@ -92,24 +117,34 @@ func (s *Session) forget(r *Request) {
 	s.mu.Unlock()
 }
 
+// idle reports whether no request runs or is being answered. Called with s.mu held.
+func (s *Session) idle() bool { return len(s.incoming) == 0 && s.answering == 0 }
+
 // serve checks a request and runs its handler, on a goroutine of its own.
-func (s *Session) serve(r *Request) {
-	if r.params.authToken != "" {
-		identity, err := s.verifyToken(r.params.authToken)
-		if err != nil {
-			r.Fail(err)
-			return
-		}
-		r.identity = identity
-	}
-	if r.admit() {
+func (r *Request) serve() {
+	if r.verify() && r.admit() {
 		r.op.handler.serve(r)
 	}
 }
 
+// verify puts the identity of the request's own token, if it has one, in place of
+// the session's.
+func (r *Request) verify() bool {
+	if r.params.authToken == "" {
+		return true
+	}
+	identity, err := r.session.verifyToken(r.params.authToken)
+	if err != nil {
+		r.Fail(err)
+		return false
+	}
+	r.identity = identity
+	return true
+}
+
 // admit checks access and input, and starts the clocks of a request that may run.
 func (r *Request) admit() bool {
-	if err := r.op.spec.AccessControl.authorize(r.op.spec.Name, r.identity, r.params.input); err != nil {
+	if err := r.op.authorize(r.registry.rules.Load(), r.identity, r.params.input); err != nil {
 		r.reject(err)
 		return false
 	}
@@ -117,11 +152,20 @@ func (r *Request) admit() bool {
 		r.reject(err)
 		return false
 	}
-	if t := r.params.deadline; !t.IsZero() && !time.Now().Before(t) {
-		r.reject(Errorf(Timeout, "the request came after its deadline"))
+	if r.late() {
 		return false
 	}
 	r.arm()
+	return true
+}
+
+// late ends a request that came after its deadline.
+func (r *Request) late() bool {
+	t := r.params.deadline
+	if t.IsZero() || time.Now().Before(t) {
+		return false
+	}
+	r.reject(Errorf(Timeout, "the request came after its deadline"))
 	return true
 }
 
@@ -141,39 +185,7 @@ func (s *Session) verifyToken(token string) (*auth.Identity, *Error) {
 // reject ends a request that was not admitted. It does not block: the reading
 // goroutine may be the one that calls it.
 func (r *Request) reject(err *Error) {
-	_ = r.finish(nil, func() { r.session.out.addBuilt(wire.Failed, r.id, err.AppendJSON) }, false)
-}
-
-// arm starts the request's clocks.
-func (r *Request) arm() {
-	if r.params.deadline.IsZero() && r.params.idleTimeout <= 0 {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ended {
-		return
-	}
-	if t := r.params.deadline; !t.IsZero() {
-		r.deadline = time.AfterFunc(time.Until(t), func() { r.expire("the operation did not finish before its deadline") })
-	}
-	if d := r.params.idleTimeout; d > 0 && r.op.spec.Type == TypeSubscription {
-		r.idle = time.AfterFunc(d, func() { r.idled(d) })
-	}
-}
-
-// idled ends a subscription that sent nothing for too long. Waiting for the
-// caller's credit does not count against it.
-func (r *Request) idled(d time.Duration) {
-	r.mu.Lock()
-	waiting := r.params.windowed && r.credit == 0
-	if waiting && !r.ended {
-		r.idle.Reset(d)
-	}
-	r.mu.Unlock()
-	if !waiting {
-		r.expire("the subscription sent nothing for its idle timeout")
-	}
+	_ = r.finish(nil, func() { r.tellFailed(err) }, kick)
 }
 
 // refuse answers a request that never became one.

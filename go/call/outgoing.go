@@ -47,8 +47,27 @@ type Options struct {
 	Metadata map[string]string
 	// AuthToken makes this one request under another identity.
 	AuthToken string
-	// ParentRequestID is the request that this one serves.
+	// ParentRequestID is the request that this one serves. Requests that a handler
+	// makes with Request.Start carry the id of its own.
 	ParentRequestID string
+	// ContinueRunning lets what a handler invoked go on when the handler's own request
+	// has ended, its deadline included. It is for calls, not for subscriptions.
+	ContinueRunning bool
+
+	metadata  []byte // JSON text in place of Metadata
+	forwarded []byte // JSON text of forwardedFor
+	hops      int
+}
+
+// window returns how many events of a subscription may be ahead of the reader.
+func (o *Options) window(kind Kind) int {
+	switch {
+	case kind != Stream:
+		return 0
+	case o.Window <= 0:
+		return DefaultWindow
+	}
+	return min(o.Window, MaxWindow)
 }
 
 // outgoing is a request of ours that waits for its end.
@@ -57,54 +76,85 @@ type outgoing struct {
 	id      uint64
 	kind    Kind
 	sink    Sink
+	relay   *forward // in place of sink
 	timer   *time.Timer
 	mu      sync.Mutex // serializes events with each other and with the end
 	room    int        // events that the other side may still send; guarded by mu
 }
 
-// Outgoing is a request under way, for its caller.
-type Outgoing struct{ o *outgoing }
+// Outgoing is a request under way, for its caller. The zero value is one that has
+// ended.
+type Outgoing struct{ control control }
+
+// control is what the caller of a request may do with it, wherever it went.
+type control interface {
+	Abort(reason string)
+	Credit(n int)
+}
+
+// Abort stops a request: its sink gets ABORTED, the other side is told. It does
+// nothing when the request has ended.
+func (r Outgoing) Abort(reason string) {
+	if r.control != nil {
+		r.control.Abort(reason)
+	}
+}
+
+// Credit lets the other side send n more events.
+func (r Outgoing) Credit(n int) {
+	if r.control != nil && n > 0 {
+		r.control.Credit(n)
+	}
+}
 
 // Start sends a request; the answers go to sink, also those that tell why it could
 // not be sent. The frame leaves with the next Flush. input is a JSON text.
 func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	o := &outgoing{session: s, kind: kind, sink: sink}
-	window := 0
-	if kind == Stream {
-		if window = opts.Window; window <= 0 {
-			window = DefaultWindow
-		}
-		o.room = window
-	}
-	if s.oversized(len(input) + len(operation)) {
+	size := len(input) + len(operation) + len(opts.metadata) + len(opts.forwarded)
+	if s.oversized(size) {
 		sink.Failed(Errorf(InvalidInput, "the input of %s has %d bytes, more than the other node takes in one frame", operation, len(input)))
-		return Outgoing{o}
+		return Outgoing{}
 	}
-	s.mu.Lock()
-	if err := s.cannotStart(); err != nil {
-		s.mu.Unlock()
+	window := opts.window(kind)
+	o.room = window
+	if err := s.begin(o, opts.Deadline); err != nil {
 		sink.Failed(err)
-		return Outgoing{o}
+		return Outgoing{}
+	}
+	s.sendRequest(o, size, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) })
+	return Outgoing{o}
+}
+
+// begin enters a request that is about to be sent, or says why it cannot be.
+func (s *Session) begin(o *outgoing, deadline time.Time) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.cannotStart(); err != nil {
+		return err
 	}
 	s.nextID++
 	o.id = s.nextID
 	s.outgoing[o.id] = o
-	if !opts.Deadline.IsZero() {
-		o.timer = time.AfterFunc(time.Until(opts.Deadline), o.expire)
+	if !deadline.IsZero() {
+		o.timer = time.AfterFunc(time.Until(deadline), o.expire)
 	}
-	s.mu.Unlock()
+	return nil
+}
 
-	build := func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) }
+// sendRequest queues the frame of a request and returns the output that is to be
+// flushed: nil where the request has a stream of its own.
+func (s *Session) sendRequest(o *outgoing, size int, build func(dst []byte) []byte) *output {
 	id := s.idText(o.id)
-	if len(input) >= ownStreamSize {
+	if size >= ownStreamSize {
 		if out, _ := s.openOutput(); out != nil {
 			out.addBuilt(wire.Requested, id, build)
 			out.end()
-			return Outgoing{o}
+			return nil
 		}
 	}
 	s.out.addBuilt(wire.Requested, id, build)
-	return Outgoing{o}
+	return s.out
 }
 
 // cannotStart says why no request may be sent. Called with s.mu held.
@@ -125,10 +175,8 @@ func (s *Session) cannotStart() *Error {
 // Flush has the requests that were started sent. It does not block.
 func (s *Session) Flush() { s.out.flushEagerly() }
 
-// Abort stops a request: its sink gets ABORTED, the other side is told. It does
-// nothing when the request has ended.
-func (r Outgoing) Abort(reason string) {
-	o := r.o
+// Abort implements control.
+func (o *outgoing) Abort(reason string) {
 	if o.session.take(o.id) == nil {
 		return
 	}
@@ -136,19 +184,27 @@ func (r Outgoing) Abort(reason string) {
 	o.fail(Errorf(Aborted, "the request was aborted"))
 }
 
-// Credit lets the other side send n more events.
-func (r Outgoing) Credit(n int) {
-	s := r.o.session
+// drop stops a request whose sink wants to know nothing more.
+func (o *outgoing) drop(reason string) {
+	if o.session.take(o.id) != nil {
+		o.session.tellAborted(o.id, reason)
+		o.stop()
+	}
+}
+
+// Credit implements control.
+func (o *outgoing) Credit(n int) {
+	s := o.session
 	s.mu.Lock()
-	_, live := s.outgoing[r.o.id]
+	_, live := s.outgoing[o.id]
 	s.mu.Unlock()
-	if !live || n <= 0 {
+	if !live {
 		return
 	}
-	r.o.mu.Lock()
-	r.o.room = min(r.o.room+n, MaxWindow)
-	r.o.mu.Unlock()
-	s.out.addBuilt(wire.Credit, s.idText(r.o.id), func(dst []byte) []byte {
+	o.mu.Lock()
+	o.room = min(o.room+n, MaxWindow)
+	o.mu.Unlock()
+	s.out.addBuilt(wire.Credit, s.idText(o.id), func(dst []byte) []byte {
 		return append(strconv.AppendInt(append(dst, `{"n":`...), int64(n), 10), '}')
 	})
 	s.out.kick()
@@ -169,6 +225,15 @@ func (o *outgoing) fail(err *Error) {
 	o.stop()
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.failed(err)
+}
+
+// failed tells whoever waits that the request has ended without an answer.
+func (o *outgoing) failed(err *Error) {
+	if o.relay != nil {
+		o.relay.Failed(err)
+		return
+	}
 	o.sink.Failed(err)
 }
 
@@ -246,7 +311,7 @@ func (s *Session) parseID(text string) (uint64, bool) {
 }
 
 // answered gives an event of the other side to the request that it belongs to.
-func (s *Session) answered(env wire.Envelope) {
+func (s *Session) answered(env wire.Envelope, b *batch) {
 	id, ok := s.parseID(env.ID)
 	if !ok {
 		s.stats.dropped.Add(1)
@@ -272,6 +337,8 @@ func (s *Session) answered(env wire.Envelope) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
+	case o.relay != nil:
+		o.relay.answered(env, b)
 	case env.Type == wire.Failed:
 		o.sink.Failed(parseError(env.Payload))
 	case env.Type == wire.Responded && o.kind == Stream && o.room == 0:
@@ -289,7 +356,7 @@ func (s *Session) answered(env wire.Envelope) {
 	case o.kind == Stream:
 		o.sink.Completed()
 	default:
-		o.sink.Failed(Errorf(Internal, "the operation ended without an answer"))
+		o.sink.Failed(errNoAnswer())
 	}
 }
 
@@ -328,19 +395,29 @@ func appendRequest(dst []byte, operation string, input []byte, window int, opts 
 	if opts.AuthToken != "" {
 		dst = wire.AppendText(append(dst, `,"authToken":`...), opts.AuthToken)
 	}
-	if len(opts.Metadata) > 0 {
-		dst = append(dst, `,"metadata":{`...)
-		first := true
-		for k, v := range opts.Metadata {
-			if !first {
-				dst = append(dst, ',')
-			}
-			first = false
-			dst = wire.AppendText(dst, k)
-			dst = append(dst, ':')
-			dst = wire.AppendText(dst, v)
+	if opts.metadata != nil {
+		dst = append(append(dst, `,"metadata":`...), opts.metadata...)
+	} else if len(opts.Metadata) > 0 {
+		dst = appendTextMap(append(dst, `,"metadata":`...), opts.Metadata)
+	}
+	if opts.forwarded != nil {
+		dst = append(append(dst, `,"forwardedFor":`...), opts.forwarded...)
+		dst = strconv.AppendInt(append(dst, `,"hops":`...), int64(opts.hops), 10)
+	}
+	return append(dst, '}')
+}
+
+func appendTextMap(dst []byte, m map[string]string) []byte {
+	dst = append(dst, '{')
+	first := true
+	for k, v := range m {
+		if !first {
+			dst = append(dst, ',')
 		}
-		dst = append(dst, '}')
+		first = false
+		dst = wire.AppendText(dst, k)
+		dst = append(dst, ':')
+		dst = wire.AppendText(dst, v)
 	}
 	return append(dst, '}')
 }

@@ -15,6 +15,7 @@ func FuzzParseParams(f *testing.F) {
 		`{"operationId":"/fs/readFile","input":{"path":"/etc/hosts"}}`,
 		`{"operationId":"/a/b","input":null,"deadline":1767225600000,"idleTimeout":1000,"window":64}`,
 		`{"operationId":"/a/b","parentRequestId":"7","authToken":"x","metadata":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}`,
+		`{"operationId":"/a/b","forwardedFor":{"id":"SHA256:x","scopes":["a"]},"hops":3}`, `{"operationId":"/a/b","forwardedFor":null,"hops":99}`, `{"operationId":"/a/b","metadata":{"a":1}}`,
 		`{"operationId":"\/a\u002fb","input":1e400,"window":999999999999999}`,
 		`{"operationId":"/a/b","operationId":"/c/d"}`, `{"operationId":7}`, `{"window":-1}`, `[]`, ``, `{"operationId":"/a/b","deadline":9007199254740993}`,
 	} {
@@ -31,16 +32,19 @@ func FuzzParseParams(f *testing.F) {
 			}
 			return
 		}
-		if !json.Valid(p.input) || p.operation == "" || p.window < 0 || p.window > MaxWindow || p.idleTimeout < 0 {
+		if !json.Valid(p.input) || p.operation == "" || p.window < 0 || p.window > MaxWindow || p.idleTimeout < 0 || p.hops < 0 || p.hops > MaxHops+1 {
 			t.Fatalf("%q reads as %+v", payload, p)
 		}
-		opts := &Options{Deadline: p.deadline, IdleTimeout: p.idleTimeout, ParentRequestID: p.parent, AuthToken: p.authToken, Metadata: p.metadata}
+		opts := &Options{Deadline: p.deadline, IdleTimeout: p.idleTimeout, ParentRequestID: p.parent, AuthToken: p.authToken, Metadata: textMap(p.metadata)}
+		if id, ok := parseIdentity(p.forwarded); ok && id != nil && id.ID == "" {
+			t.Fatalf("%q gives an identity without an id", p.forwarded)
+		}
 		again, bad := parseParams(appendRequest(nil, p.operation, p.input, p.window, opts))
 		if bad != nil {
 			t.Fatalf("%+v is written so that it is refused: %v", p, bad)
 		}
 		if again.operation != p.operation || string(again.input) != string(p.input) || again.window != p.window || !again.deadline.Equal(p.deadline) ||
-			again.idleTimeout != p.idleTimeout || again.parent != p.parent || again.authToken != p.authToken || !maps.Equal(again.metadata, p.metadata) {
+			again.idleTimeout != p.idleTimeout || again.parent != p.parent || again.authToken != p.authToken || !maps.Equal(textMap(again.metadata), textMap(p.metadata)) {
 			t.Fatalf("%+v reads again as %+v", p, again)
 		}
 	})

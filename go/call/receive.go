@@ -57,6 +57,8 @@ const maxBatch = 128
 // wait that have arrived already, out is held, so that the answers to frames that
 // came together leave together.
 func (s *Session) read(frames *wire.Reader, out *output) error {
+	var b batch
+	defer b.flush()
 	for n := 1; ; n++ {
 		body, err := frames.Next()
 		if err != nil {
@@ -70,11 +72,16 @@ func (s *Session) read(frames *wire.Reader, out *output) error {
 		if out != nil && ready && n < maxBatch {
 			out.hold(true)
 		}
-		if err := s.dispatch(env, frames.Owned()); err != nil {
+		if err := s.dispatch(env, frames.Owned(), &b); err != nil {
 			return err
+		}
+		if !ready || n >= maxBatch {
+			b.flush()
 		}
 		if out != nil && (!ready || n >= maxBatch) {
 			out.hold(false)
+		}
+		if n >= maxBatch || !ready {
 			n = 0
 		}
 		if !ready {
@@ -88,23 +95,24 @@ func (s *Session) read(frames *wire.Reader, out *output) error {
 
 // dispatch handles one event. It must not block: one slow reader or handler would
 // delay everybody else on the session. owned says that the payload may be kept.
-func (s *Session) dispatch(env wire.Envelope, owned bool) error {
+func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 	switch env.Type {
 	case wire.Requested:
-		s.requested(env.ID, env.Payload, owned)
+		s.requested(env.ID, env.Payload, owned, b)
 	case wire.Responded, wire.Completed, wire.Failed:
 		if env.Type == wire.Failed && env.ID == "" {
 			return s.told(parseError(env.Payload))
 		}
-		s.answered(env)
+		s.answered(env, b)
 	case wire.Aborted:
-		s.aborted(env.ID)
+		s.aborted(env)
 	case wire.Credit:
 		s.credited(env)
 	case wire.Ping:
 		s.out.add(wire.Pong, env.ID, emptyObject)
 		s.out.kick()
 	case wire.Pong:
+		s.ponged(env.ID)
 	case wire.Closing:
 		s.mu.Lock()
 		s.closing = true
@@ -143,14 +151,14 @@ func (s *Session) credited(env wire.Envelope) {
 }
 
 // aborted ends a request because the caller stopped waiting for it.
-func (s *Session) aborted(id string) {
+func (s *Session) aborted(env wire.Envelope) {
 	s.mu.Lock()
-	r := s.incoming[id]
+	r := s.incoming[env.ID]
 	if r == nil {
-		s.early.add(id)
+		s.early.add(env.ID)
 		s.mu.Unlock()
 		// It may be the handler's side that stops one of our requests.
-		if o := s.takeText(id); o != nil {
+		if o := s.takeText(env.ID); o != nil {
 			o.fail(Errorf(Aborted, "the other node stopped the request"))
 		}
 		return

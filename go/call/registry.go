@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/alkdev/alknet/go/auth"
 )
 
 // ErrDuplicate is wrapped by the error of registering a name that is taken.
@@ -16,10 +18,13 @@ var ErrDuplicate = errors.New("already registered")
 
 // operation is a registered spec with what was prepared from it.
 type operation struct {
-	spec    OperationSpec
-	input   *schema
-	output  *schema
-	handler handler
+	spec       OperationSpec
+	input      *schema
+	output     *schema
+	handler    handler
+	authority  *auth.Identity
+	reach      []pattern
+	underRules atomic.Pointer[ruledScopes]
 }
 
 // Registry holds a node's operations. It is safe for concurrent use; looking up
@@ -28,6 +33,11 @@ type Registry struct {
 	mu           sync.Mutex
 	operations   atomic.Pointer[map[string]*operation]
 	checkOutputs atomic.Bool
+	rules        atomic.Pointer[rules]
+	router       atomic.Pointer[Router]
+	upstream     atomic.Pointer[Upstream]
+	services     atomic.Pointer[map[string]Service]
+	changes      changes
 }
 
 // NewRegistry returns a registry that holds the built-in operations only.
@@ -47,37 +57,53 @@ func (r *Registry) CheckOutputs(on bool) { r.checkOutputs.Store(on) }
 // Handle registers a query or a mutation. A malformed name, a schema that does not
 // compile or a name that is taken (ErrDuplicate) registers nothing. The handler
 // runs on a goroutine of its own for each request.
-func (r *Registry) Handle(spec OperationSpec, h Handler) error {
+func (r *Registry) Handle(spec OperationSpec, h Handler, options ...HandleOption) error {
 	if spec.Type == TypeSubscription {
 		return fmt.Errorf("operation %s: a subscription needs HandleStream", spec.Name)
 	}
-	return r.add(spec, callHandler(h))
+	return r.add(spec, callHandler(h), options)
 }
 
 // HandleStream registers a subscription, as Handle does for the other types.
-func (r *Registry) HandleStream(spec OperationSpec, h StreamHandler) error {
+func (r *Registry) HandleStream(spec OperationSpec, h StreamHandler, options ...HandleOption) error {
 	if spec.Type == "" {
 		spec.Type = TypeSubscription
 	}
 	if spec.Type != TypeSubscription {
 		return fmt.Errorf("operation %s: a %s needs Handle", spec.Name, spec.Type)
 	}
-	return r.add(spec, streamHandler(h))
+	return r.add(spec, streamHandler(h), options)
 }
 
 // HandleAsync registers an operation of any type whose requests are answered
 // through the Request's methods, from any goroutine, after the handler returned.
 // The handler must not block.
-func (r *Registry) HandleAsync(spec OperationSpec, h AsyncHandler) error {
-	return r.add(spec, h)
+func (r *Registry) HandleAsync(spec OperationSpec, h AsyncHandler, options ...HandleOption) error {
+	return r.add(spec, h, options)
 }
 
-func (r *Registry) add(spec OperationSpec, h handler) error {
+// SetAccessRules puts other rules of this node's own in the place of the present
+// ones, at once and as a whole; a bad one changes nothing.
+func (r *Registry) SetAccessRules(list []AccessRule) error {
+	compiled, err := compileRules(list)
+	if err != nil {
+		return err
+	}
+	r.rules.Store(&compiled)
+	return nil
+}
+
+func (r *Registry) add(spec OperationSpec, h handler, options []HandleOption) error {
 	if err := spec.normalize(); err != nil {
 		return err
 	}
-	op := &operation{spec: spec, handler: h}
+	op := &operation{spec: spec, handler: h, authority: &auth.Identity{ID: "handler:" + spec.Name, Scopes: []string{}}}
 	var err error
+	for _, option := range options {
+		if err := option(op); err != nil {
+			return fmt.Errorf("operation %s: %w", spec.Name, err)
+		}
+	}
 	if op.input, err = compileSchema(spec.Name, "inputSchema", spec.InputSchema); err != nil {
 		return err
 	}
@@ -89,14 +115,22 @@ func (r *Registry) add(spec OperationSpec, h handler) error {
 			return err
 		}
 	}
+	if err := r.insert(op); err != nil {
+		return err
+	}
+	r.Changed()
+	return nil
+}
+
+func (r *Registry) insert(op *operation) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := *r.operations.Load()
-	if _, taken := old[spec.Name]; taken {
-		return fmt.Errorf("operation %s: %w", spec.Name, ErrDuplicate)
+	if _, taken := old[op.spec.Name]; taken {
+		return fmt.Errorf("operation %s: %w", op.spec.Name, ErrDuplicate)
 	}
 	next := maps.Clone(old)
-	next[spec.Name] = op
+	next[op.spec.Name] = op
 	r.operations.Store(&next)
 	return nil
 }
@@ -108,15 +142,18 @@ func (r *Registry) Remove(name string) bool {
 		return false
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	old := *r.operations.Load()
-	if _, ok := old[name]; !ok {
-		return false
+	_, ok := old[name]
+	if ok {
+		next := maps.Clone(old)
+		delete(next, name)
+		r.operations.Store(&next)
 	}
-	next := maps.Clone(old)
-	delete(next, name)
-	r.operations.Store(&next)
-	return true
+	r.mu.Unlock()
+	if ok {
+		r.Changed()
+	}
+	return ok
 }
 
 func (r *Registry) lookup(name string) *operation {

@@ -3,6 +3,10 @@ package call
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/alkdev/alknet/go/auth"
 )
 
 type listedOperation struct {
@@ -19,11 +23,10 @@ func (r *Registry) addServices() error {
 		Name: "/services/list", Type: TypeQuery, Description: "The operations that the caller may call",
 	}, func(_ context.Context, req *Request) (any, error) {
 		listed := []listedOperation{}
-		for _, spec := range r.Specs() {
-			if spec.Visibility == VisibilityExternal && spec.AccessControl.Allows(req.Identity()) {
-				listed = append(listed, listedOperation{spec.Name, spec.Namespace(), spec.Type, spec.Description})
-			}
-		}
+		r.visible(req.Identity(), func(namespace string, spec *OperationSpec) {
+			listed = append(listed, listedOperation{spec.Name, namespace, spec.Type, spec.Description})
+		})
+		slices.SortFunc(listed, func(a, b listedOperation) int { return strings.Compare(a.Name, b.Name) })
 		return map[string]any{"operations": listed}, nil
 	})
 	if err != nil {
@@ -37,10 +40,31 @@ func (r *Registry) addServices() error {
 		if err := json.Unmarshal(req.Input(), &input); err != nil {
 			return nil, Errorf(InvalidInput, "the input is not an object with a name")
 		}
-		op := r.lookup(input.Name)
-		if op == nil || op.spec.Visibility != VisibilityExternal || !op.spec.AccessControl.Allows(req.Identity()) {
-			return nil, Errorf(NotFound, "there is no operation %.80q that you may call", input.Name)
+		if op := r.lookup(input.Name); op != nil {
+			if op.spec.Visibility == VisibilityExternal && op.allows(r.rules.Load(), req.Identity()) {
+				return op.spec, nil
+			}
+		} else if remote := r.remote(input.Name); remote != nil && r.Allows(remote, req.Identity()) {
+			return remote.spec, nil
 		}
-		return op.spec, nil
+		return nil, Errorf(NotFound, "there is no operation %.80q that you may call", input.Name)
 	})
+}
+
+// visible calls visit for each operation that the identity may call, of this node
+// and of others behind it.
+func (r *Registry) visible(id *auth.Identity, visit func(namespace string, spec *OperationSpec)) {
+	rules, own := r.rules.Load(), *r.operations.Load()
+	for _, op := range own {
+		if op.spec.Visibility == VisibilityExternal && op.allows(rules, id) {
+			visit(op.spec.Namespace(), &op.spec)
+		}
+	}
+	if router := r.Router(); router != nil {
+		router.Visit(func(o *Remote) {
+			if own[o.spec.Name] == nil && o.allows(rules, id) {
+				visit(o.Namespace(), &o.spec)
+			}
+		})
+	}
 }

@@ -43,12 +43,19 @@ type Config struct {
 	Certificates CertificateVerifier
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
+	// TrustForwarded marks the other side as a head that this node has pinned: it is
+	// believed on whose behalf it passes requests on. Elsewhere such requests are
+	// FORBIDDEN. Set it only where the other side has proven the key that was pinned.
+	TrustForwarded bool
 	// Node is this node's endpoint id, as told to the other side.
 	Node string
 	// Agent names this side's software and version, as told to the other side.
 	Agent string
 	// Token makes the token that the dialling side opens the session with; nil for none.
 	Token func() (string, error)
+	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
+	// gives it.
+	Owner any
 	// Certificate is the OpenSSH certificate that the dialling side opens the session
 	// with, a line of text; "" for none.
 	Certificate string
@@ -75,20 +82,25 @@ type Session struct {
 	queued   atomic.Int64 // bytes
 	large    largeFrames
 	opened   atomic.Bool // session.opened was sent
+	leaving  atomic.Bool // Shutdown has begun: new answers take the main stream
 	accepted bool        // this is the listening side
 	stats    stats
 
-	mu       sync.Mutex
-	err      *Error
-	closing  bool // no new requests: one side has said session.closing
-	incoming map[string]*Request
-	held     int // bytes of the inputs of incoming
-	outgoing map[uint64]*outgoing
-	nextID   uint64
-	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
-	early    abortRing     // ids that were aborted before their request arrived
-	reaped   abortRing     // ids of ours that we have told the other side to stop
-	alive    *time.Timer
+	identities identityCache
+
+	mu        sync.Mutex
+	err       *Error
+	closing   bool // no new requests: one side has said session.closing
+	incoming  map[string]*Request
+	held      int // bytes of the inputs of incoming
+	answering int // requests that have ended and whose answers are not queued yet
+	outgoing  map[uint64]*outgoing
+	nextID    uint64
+	empty     chan struct{} // closed when the last request is answered; nil unless somebody waits
+	parted    chan struct{} // closed when the other side has read all; nil unless somebody waits
+	early     abortRing     // ids that were aborted before their request arrived
+	reaped    abortRing     // ids of ours that we have told the other side to stop
+	alive     *time.Timer
 }
 
 // Peer is what the other side said of itself when the session was opened.
@@ -162,8 +174,18 @@ func (s *Session) Identity() *auth.Identity { return s.id.Load() }
 // judged by it. Those that run are not.
 func (s *Session) SetIdentity(id *auth.Identity) { s.id.Store(id) }
 
+// Owner returns Config.Owner.
+func (s *Session) Owner() any { return s.cfg.Owner }
+
+// TrustsForwarded reports whether the other side is believed on whose behalf it
+// passes requests on: see Config.TrustForwarded.
+func (s *Session) TrustsForwarded() bool { return s.cfg.TrustForwarded }
+
 // Peer returns what the other side said of itself.
 func (s *Session) Peer() Peer { return s.peer }
+
+// Context ends as soon as the session does, before Done: nothing can be sent any more.
+func (s *Session) Context() context.Context { return s.ctx }
 
 // Done is closed when the session has ended and every pending request was failed.
 func (s *Session) Done() <-chan struct{} { return s.done }
@@ -198,11 +220,12 @@ func (s *Session) End(err *Error) {
 // request, and lets those that run finish until ctx ends; the rest fail with
 // UNAVAILABLE. It returns when everything has ended.
 func (s *Session) Shutdown(ctx context.Context, reason string) {
+	s.leaving.Store(true)
 	s.mu.Lock()
 	s.closing = true
 	if s.empty == nil {
 		s.empty = make(chan struct{})
-		if len(s.incoming) == 0 {
+		if s.idle() {
 			close(s.empty)
 		}
 	}
@@ -217,10 +240,51 @@ func (s *Session) Shutdown(ctx context.Context, reason string) {
 	}
 	unavailable := Errorf(Unavailable, "the node is shutting down")
 	for _, r := range s.requests() {
-		_ = r.end(unavailable, func() { r.output(0).addBuilt(wire.Failed, r.id, unavailable.AppendJSON) })
+		_ = r.end(unavailable, func() { r.tellFailed(unavailable) })
 	}
-	s.farewell()
+	s.part()
 	s.Close(reason)
+}
+
+// partingID is the id of the ping that ends a session.
+const partingID = "parting"
+
+// part waits until the other side has read the last frames: it answers a ping after
+// what came before it. That they were written is not enough, since a transport may
+// drop what is under way when it is closed, and QUIC does.
+func (s *Session) part() {
+	s.mu.Lock()
+	if s.parted == nil {
+		s.parted = make(chan struct{})
+	}
+	parted := s.parted
+	s.mu.Unlock()
+	s.out.add(wire.Ping, partingID, emptyObject)
+	s.farewell()
+	late := time.NewTimer(farewellTime)
+	defer late.Stop()
+	select {
+	case <-parted:
+	case <-s.ctx.Done():
+	case <-late.C:
+	}
+}
+
+// ponged takes the answer to the parting ping.
+func (s *Session) ponged(id string) {
+	if id != partingID || !s.leaving.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parted == nil {
+		return
+	}
+	select {
+	case <-s.parted:
+	default:
+		close(s.parted)
+	}
 }
 
 // farewellTime is how long the last frames may take to leave; a peer that does not
@@ -337,10 +401,11 @@ func (s *Session) oversized(payload int) bool {
 }
 
 // openOutput opens a stream of its own for one request, or returns nil where the
-// link has none to give.
+// link has none to give, and while the session is being ended, when only the main
+// stream's order shows that everything has arrived.
 func (s *Session) openOutput() (*output, SendStream) {
 	streams, ok := s.link.(StreamLink)
-	if !ok {
+	if !ok || s.leaving.Load() {
 		return nil, nil
 	}
 	stream, err := streams.OpenStream()

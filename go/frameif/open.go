@@ -89,7 +89,8 @@ type Credential struct {
 
 // Open opens the dialling side of a session on conn. peer is the key that the
 // address pins, or nil: over a transport that proves no key, the node that answers
-// must at least say that it is that one. scopes are granted to the other side for
+// must at least say that it is that one; a pinned node that has proven its key is
+// believed on whose behalf it forwards requests. scopes are granted to the other side for
 // its own calls. On an error conn is closed.
 func Open(ctx context.Context, conn transport.Conn, peer ed25519.PublicKey, credential Credential, scopes []string, cfg call.Config) (*call.Session, error) {
 	proven := credential.Signer != nil && (conn.Kind() == transport.KindQUIC || conn.Kind() == transport.KindTLS)
@@ -104,6 +105,7 @@ func Open(ctx context.Context, conn transport.Conn, peer ed25519.PublicKey, cred
 	cfg.Identity = &auth.Identity{ID: "unproven:" + conn.Kind(), Scopes: scopes}
 	if key := conn.PeerKey(); key != nil {
 		cfg.Identity.ID, cfg.KeyProven = principal.Fingerprint(key), true
+		cfg.TrustForwarded = peer != nil // the handshake has held it to the pinned key
 	}
 	session, err := call.Open(ctx, linkOf(conn), cfg)
 	if err != nil {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -19,4 +20,16 @@ func (b *backoff) delay() time.Duration {
 	d := max(b.next, firstDelay)
 	b.next = min(2*d, lastDelay)
 	return d/2 + rand.N(d/2)
+}
+
+// wait waits for the next pause and reports whether ctx has not ended meanwhile.
+func (b *backoff) wait(ctx context.Context) bool {
+	timer := time.NewTimer(b.delay())
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }

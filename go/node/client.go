@@ -26,7 +26,9 @@ type ClientConfig struct {
 	Token string
 	// Certificate is an OpenSSH user certificate of Key, a line of text; "" for none.
 	Certificate string
-	// Registry answers the head's requests.
+	// Registry answers the head's requests. Its handlers reach what it does not hold
+	// on the head (call.Request.Invoke); where several clients share one, on the head
+	// of the client that connected last.
 	Registry *call.Registry
 	// PeerScopes are granted to the head for its requests. Default: none.
 	PeerScopes []string
@@ -62,12 +64,13 @@ const (
 	Disconnected Status = iota // the session was lost; the client tries again
 	Reconnected                // a new session is open
 	Closed                     // the client has ended
+	Left                       // the head does not know the node by its name any more: see Client.Join
 )
 
 // State is a change of a client's state.
 type State struct {
 	Status Status
-	Err    error    // why: of Disconnected, and of Closed unless Close was called
+	Err    error    // why: of Disconnected, of Left, and of Closed unless Close was called
 	Peer   *Session // the new session: of Reconnected
 }
 
@@ -81,9 +84,13 @@ type Client struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu      sync.Mutex
-	session *Session // nil while disconnected
-	closing bool
+	members sync.WaitGroup
+	telling sync.Mutex // OnState is called one at a time
+
+	mu         sync.Mutex
+	session    *Session // nil while disconnected
+	closing    bool
+	membership *membership // nil unless joined
 }
 
 // Connect dials a head and returns when the session is open, or with the error of
@@ -107,8 +114,17 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	}
 	c.session = session
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	cfg.Registry.SetUpstream(c.upstream)
 	go c.run(session)
 	return c, nil
+}
+
+func (c *Client) upstream() (*call.Session, error) {
+	s, err := c.Session()
+	if err != nil {
+		return nil, err
+	}
+	return s.Session, nil
 }
 
 // dial makes one attempt. Its errors are *call.Error.
@@ -122,7 +138,7 @@ func (c *Client) dial(ctx context.Context) (*Session, error) {
 		return nil, dialError(err)
 	}
 	inner, err := frameif.Open(ctx, conn, c.address.Peer, frameif.Credential{Signer: c.cfg.Key, Token: c.cfg.Token, Certificate: c.cfg.Certificate}, c.cfg.PeerScopes, call.Config{
-		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch,
+		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch, Owner: c,
 	})
 	if err != nil {
 		return nil, dialError(err)
@@ -159,6 +175,13 @@ func final(err error) bool {
 // run follows the session, and replaces it when it is lost.
 func (c *Client) run(session *Session) {
 	defer close(c.done)
+	defer func() {
+		c.mu.Lock()
+		c.closing = true // Join starts nothing any more
+		c.mu.Unlock()
+		c.cancel()
+		c.members.Wait()
+	}()
 	for {
 		<-session.Done()
 		c.mu.Lock()
@@ -185,11 +208,14 @@ func (c *Client) run(session *Session) {
 		}
 		session = next
 		c.tell(State{Status: Reconnected, Peer: session})
+		c.rejoin()
 	}
 }
 
 func (c *Client) tell(state State) {
 	if c.cfg.OnState != nil {
+		c.telling.Lock()
+		defer c.telling.Unlock()
 		c.cfg.OnState(state)
 	}
 }
@@ -198,11 +224,7 @@ func (c *Client) tell(state State) {
 func (c *Client) redial() (*Session, error) {
 	var pause backoff
 	for {
-		timer := time.NewTimer(pause.delay())
-		select {
-		case <-timer.C:
-		case <-c.ctx.Done():
-			timer.Stop()
+		if !pause.wait(c.ctx) {
 			return nil, c.ctx.Err()
 		}
 		session, err := c.dial(c.ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/frameif"
 	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/route"
 	"github.com/alkdev/alknet/go/transport"
 )
 
@@ -39,8 +40,14 @@ type HeadConfig struct {
 	// AllowAnonymous lets callers without a known credential reach operations
 	// without requirements. Default: they are refused at the handshake.
 	AllowAnonymous bool
-	// Registry answers requests.
+	// Registry answers requests. Serve adds the operations of a head to it, by which
+	// workers register and callers reach them (package route).
 	Registry *call.Registry
+	// Access are rules of this node's own, for its operations and those behind it; nil
+	// leaves those that the registry has.
+	Access []call.AccessRule
+	// Nodes bounds what workers may register; the zero value means the defaults.
+	Nodes route.Limits
 	// Agent names the software, as told to the other side.
 	Agent string
 	// Logger; nil discards.
@@ -82,6 +89,7 @@ type Session struct {
 type Head struct {
 	cfg       HeadConfig
 	id        ed25519.PublicKey
+	table     *route.Table
 	listeners []*transport.Listener
 	ctx       context.Context
 	cancel    context.CancelFunc
@@ -110,8 +118,12 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	table, err := routing(cfg)
+	if err != nil {
+		return nil, err
+	}
 	heapFloor()
-	h := &Head{cfg: cfg, id: id, gate: newGate(), sessions: map[*Session]struct{}{}}
+	h := &Head{cfg: cfg, id: id, table: table, gate: newGate(), sessions: map[*Session]struct{}{}}
 	h.policy.Store(&Policy{Provider: cfg.Provider, AllowAnonymous: cfg.AllowAnonymous, Admission: cfg.Admission, Limits: cfg.Limits, Drain: cfg.Drain})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
@@ -132,6 +144,22 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	}
 	return h, nil
 }
+
+// routing gives the registry its table of nodes, unless it has one already.
+func routing(cfg HeadConfig) (*route.Table, error) {
+	if cfg.Access != nil {
+		if err := cfg.Registry.SetAccessRules(cfg.Access); err != nil {
+			return nil, err
+		}
+	}
+	if table, ok := cfg.Registry.Router().(*route.Table); ok {
+		return table, nil
+	}
+	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger})
+}
+
+// Table returns the head's table of nodes.
+func (h *Head) Table() *route.Table { return h.table }
 
 func (h *Head) accept(ln *transport.Listener) {
 	for {
@@ -249,18 +277,19 @@ func (h *Head) Shutdown(ctx context.Context) error {
 		for _, s := range h.Sessions() {
 			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
 		}
-		// QUIC sessions live on the listener's socket: it is closed after them.
 		ending.Wait()
 		h.cancel()
 	}
+	// QUIC sessions live on the listener's socket, those too that were being opened:
+	// without it, the other side would not be told of their end.
+	h.accepting.Wait()
+	h.serving.Wait()
 	var failed error
 	for _, ln := range h.listeners {
 		if err := ln.Close(); err != nil && failed == nil {
 			failed = fmt.Errorf("close %s: %w", ln.Address(), err)
 		}
 	}
-	h.accepting.Wait()
-	h.serving.Wait()
 	return failed
 }
 

@@ -266,3 +266,44 @@ func TestReconnect(t *testing.T) {
 		})
 	}
 }
+
+// What a handler answers while the head drains arrives, whatever the transport does
+// with unsent bytes when it is closed.
+func TestShutdownDeliversAnswers(t *testing.T) {
+	for name, listen := range listens(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range []int{10, 1 << 20} {
+				for range 20 {
+					begun, finish := make(chan struct{}), make(chan struct{})
+					w := start(t, listen, func(c *HeadConfig) {
+						must(t, c.Registry.Handle(call.OperationSpec{Name: "/slow/answer"}, func(context.Context, *call.Request) (any, error) {
+							close(begun)
+							<-finish
+							return strings.Repeat("x", size), nil
+						}))
+					})
+					client, err := w.connect(t, func(c *ClientConfig) { c.NoReconnect = true })
+					must(t, err)
+					<-w.sessions // the head knows of it
+					var all sync.WaitGroup
+					all.Go(func() {
+						got, err := client.Call(context.Background(), "/slow/answer", nil)
+						if err != nil || len(got) != size+2 {
+							t.Errorf("answer of %d bytes: %d bytes, %v", size, len(got), err)
+						}
+					})
+					<-begun
+					all.Go(func() { must(t, w.head.Shutdown(context.Background())) })
+					// It drains once new requests are refused.
+					for err = nil; err == nil; {
+						_, err = client.Call(context.Background(), "/echo/echo", 1)
+					}
+					wantCode(t, err, call.Unavailable)
+					close(finish)
+					all.Wait()
+					<-client.Done()
+				}
+			}
+		})
+	}
+}

@@ -369,3 +369,29 @@ func TestStreamsAndCloseReason(t *testing.T) {
 		t.Errorf("closed with %v", err)
 	}
 }
+
+// Closing does not wait for a peer that does not read.
+func TestCloseOfAFullSocket(t *testing.T) {
+	ln, err := Listen(context.Background(), "tls://127.0.0.1:0", ListenConfig{Signer: newKey(t)})
+	must(t, err)
+	defer ln.Close()
+	accepted := make(chan Conn, 1)
+	go func() {
+		conn, err := ln.Accept(context.Background())
+		must(t, err)
+		accepted <- conn
+	}()
+	a := ln.Address()
+	conn, err := Dial(context.Background(), a, DialConfig{Insecure: true})
+	must(t, err)
+	defer (<-accepted).Close()
+	for ok := true; ok; {
+		ok, err = conn.(EagerWriter).TryWrite(make([]byte, EagerSize))
+		must(t, err)
+	}
+	started := time.Now()
+	must(t, conn.Close())
+	if took := time.Since(started); took > time.Second { // crypto/tls would take five
+		t.Errorf("closing took %v", took)
+	}
+}

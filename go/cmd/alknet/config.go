@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -79,10 +78,4 @@ func (c *configShowCmd) Run(a *app) error {
 	}
 	_, err = a.stdout.Write(text)
 	return err
-}
-
-func (a *app) printJSON(value any) error {
-	encoder := json.NewEncoder(a.stdout)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
 }

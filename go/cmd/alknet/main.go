@@ -4,6 +4,7 @@
 //	alknet key generate                  make a key for this user
 //	alknet authorize 'ssh-ed25519 AAAA…' let a key connect
 //	alknet call ADDRESS /ns/op JSON      call an operation
+//	alknet secret create                 make a phrase that every key comes from
 //
 // What a program may want to read goes to stdout, what a person is told to stderr.
 // The exit status is 0 when it went well, 1 when the operation failed, 2 for wrong
@@ -12,6 +13,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +44,7 @@ type cli struct {
 	Key       keyCmd       `cmd:"" help:"Make and show keys."`
 	Authorize authorizeCmd `cmd:"" help:"Let a public key connect to this node."`
 	Token     tokenCmd     `cmd:"" help:"Print a token that is good for five minutes."`
+	Secret    secretCmd    `cmd:"" help:"Make a phrase, and use the keys that it gives."`
 	APIKey    apikeyCmd    `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
 	Config    configCmd    `cmd:"" help:"Check and show the configuration of a node."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
@@ -104,7 +107,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exit // --help
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "alknet: %v\nSee `alknet --help`.\n", err)
+		fmt.Fprintf(stderr, "alknet: %s\nSee `alknet --help`.\n", usageText(err, args))
 		return exitUsage
 	}
 	home, err := stateFolder(c.Home)
@@ -150,4 +153,11 @@ type versionCmd struct{}
 func (versionCmd) Run(a *app) error {
 	_, err := fmt.Fprintln(a.stdout, "alknet", version)
 	return err
+}
+
+// printJSON writes a value to stdout as one line of JSON.
+func (a *app) printJSON(value any) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }

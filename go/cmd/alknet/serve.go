@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
@@ -15,6 +16,7 @@ import (
 type serveCmd struct {
 	settings
 	JSON bool `help:"Print the address as one line of JSON."`
+	serveSecrets
 }
 
 func (c *serveCmd) Run(a *app) error {
@@ -29,20 +31,30 @@ func (c *serveCmd) Run(a *app) error {
 	if err := node.Check(loaded, a.home); err != nil {
 		return err
 	}
-	key, err := a.nodeKey(loaded.Node.Key)
+	level := new(slog.LevelVar)
+	logger := newLogger(a.stderr, loaded.Log.Format, level)
+	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger)
 	if err != nil {
 		return err
 	}
-	level := new(slog.LevelVar)
+	defer secrets.close()
+	key, err := a.serveKey(loaded.Node.Key, secrets)
+	if err != nil {
+		return err
+	}
+	registry := call.NewRegistry()
+	if err := secrets.register(registry, logger); err != nil {
+		return err
+	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
-		HeadConfig: node.HeadConfig{Key: key, Registry: call.NewRegistry(), Agent: "alknet/" + version, Logger: newLogger(a.stderr, loaded.Log.Format, level)},
+		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger},
 		Load:       func() (*config.Config, error) { return config.Load(from) },
 		Home:       a.home, Version: version, Level: level,
 	})
 	if err != nil {
 		return err
 	}
-	if err := c.greet(a, server); err != nil {
+	if err := c.greet(a, server, secrets); err != nil {
 		_ = server.Close()
 		return err
 	}
@@ -60,12 +72,14 @@ func newLogger(out io.Writer, format string, level slog.Leveler) *slog.Logger {
 }
 
 // greet says where the node is and what to do next.
-func (c *serveCmd) greet(a *app, server *node.Server) error {
+func (c *serveCmd) greet(a *app, server *node.Server, secrets *nodeSecrets) error {
 	addresses, accepted := server.Addresses(), server.Credentials()
 	if c.JSON {
-		return json.NewEncoder(a.stdout).Encode(map[string]any{
+		greeting := map[string]any{
 			"addresses": addresses, "endpointId": server.EndpointID(), "fingerprint": server.Fingerprint(), "authorizedKeys": len(accepted.Grants), "apiKeys": len(accepted.APIKeys),
-		})
+		}
+		maps.Copy(greeting, secrets.greeting())
+		return json.NewEncoder(a.stdout).Encode(greeting)
 	}
 	path := server.Config().Auth.AuthorizedKeys
 	if path == "" {
@@ -75,7 +89,7 @@ func (c *serveCmd) greet(a *app, server *node.Server) error {
 	for _, address := range addresses {
 		fmt.Fprintf(a.stdout, "  address      %s\n", address)
 	}
-	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n\n", server.Fingerprint(), len(accepted.Grants), path)
+	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n%s\n", server.Fingerprint(), len(accepted.Grants), path, secrets.greetingText())
 	fmt.Fprintf(a.stdout, "Let a client connect (its key: `alknet key generate`), then send this process SIGHUP or start it again:\n  alknet authorize 'ssh-ed25519 AAAA… name'\nCall:\n  alknet call %s /echo/echo '{\"hello\":\"world\"}'\n", addresses[0])
 	return err
 }

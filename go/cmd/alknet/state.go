@@ -68,13 +68,10 @@ func (a *app) loadKey(path string) (ed25519.PrivateKey, error) {
 
 // readPassphrase asks on the terminal, without echo.
 func (a *app) readPassphrase(prompt string) ([]byte, error) {
-	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, auth.ErrPassphraseRequired
 	}
-	fmt.Fprint(a.stderr, prompt)
-	defer fmt.Fprintln(a.stderr)
-	return term.ReadPassword(fd)
+	return (&terminal{in: os.Stdin, out: a.stderr}).ask(a.ctx, prompt)
 }
 
 // userKey reads the key that this user calls with.

@@ -1,0 +1,287 @@
+package call
+
+import (
+	"encoding/json"
+
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// Respond ends a query or a mutation with its output, a JSON text.
+func (r *Request) Respond(output json.RawMessage) error {
+	if r.op.spec.Type == TypeSubscription {
+		if err := r.Send(output); err != nil {
+			return err
+		}
+		return r.Complete()
+	}
+	if err := r.checkAnswer("the output", output); err != nil {
+		return err
+	}
+	return r.end(nil, func() {
+		if r.local != nil {
+			r.local.responded(output)
+			return
+		}
+		out := r.output(len(output))
+		out.addBuilt(wire.Responded, r.id, func(dst []byte) []byte { return appendOutput(dst, output) })
+		if r.params.windowed {
+			out.add(wire.Completed, r.id, emptyObject) // the caller subscribed to a call: tell it that no more comes
+		}
+	})
+}
+
+// Send sends one event of a subscription. It blocks while the caller has no room,
+// and returns ErrEnded, or the *Error that ended the request, once it is over.
+func (r *Request) Send(event json.RawMessage) error {
+	return r.send(event, true)
+}
+
+// TrySend is Send for handlers that must not block: it returns ErrNoCredit instead.
+func (r *Request) TrySend(event json.RawMessage) error {
+	return r.send(event, false)
+}
+
+func (r *Request) send(event json.RawMessage, wait bool) error {
+	if err := r.checkAnswer("an event", event); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	for !r.ended && r.params.windowed && r.credit == 0 {
+		if !wait {
+			r.mu.Unlock()
+			return ErrNoCredit
+		}
+		r.more.Wait()
+	}
+	if r.ended {
+		cause := r.cause
+		r.mu.Unlock()
+		r.dropped()
+		if cause == nil {
+			cause = ErrEnded
+		}
+		return cause
+	}
+	if r.local != nil {
+		r.credit--
+		more := r.local.event(event)
+		r.rest()
+		r.mu.Unlock()
+		if !more {
+			_ = r.finish(errOneAnswer, func() {}, dontWake)
+		}
+		return nil
+	}
+	if !r.params.windowed && !r.unwindowed() {
+		r.mu.Unlock()
+		err := tooSlow(r.Operation())
+		r.Fail(err)
+		return err
+	}
+	r.credit--
+	out := r.output(len(event))
+	out.addBuilt(wire.Responded, r.id, func(dst []byte) []byte { return appendOutput(dst, event) })
+	r.rest()
+	r.mu.Unlock()
+	out.kick()
+	return nil
+}
+
+// rest starts the idle clock anew. Called with r.mu held.
+func (r *Request) rest() {
+	if r.idle != nil {
+		r.idle.Reset(r.params.idleTimeout)
+	}
+}
+
+func tooSlow(operation string) *Error {
+	return Errorf(ResourceExhausted, "the caller of %s gave no window and reads too slowly: %d events wait", operation, unwindowedEvents)
+}
+
+// unwindowed counts an event for a caller without a window and reports whether it
+// may still wait to be written. Called with r.mu held.
+func (r *Request) unwindowed() bool {
+	batch, writing := r.output(0).current()
+	switch batch {
+	case r.batch:
+	case r.batch + 1:
+		r.inLast, r.inBatch = r.inBatch, 0
+	default:
+		r.inLast, r.inBatch = 0, 0
+	}
+	r.batch = batch
+	waiting := r.inBatch
+	if writing {
+		waiting += r.inLast
+	}
+	r.inBatch++
+	return waiting < unwindowedEvents
+}
+
+// Complete ends a subscription well.
+func (r *Request) Complete() error {
+	return r.end(nil, r.tellCompleted)
+}
+
+// Fail ends the request with an error. What is not an *Error is logged and reaches
+// the caller as INTERNAL without its text.
+func (r *Request) Fail(err error) {
+	e := public(err)
+	if e.Code == Internal && error(e) != err {
+		r.logger().Error("handler failed", "operation", r.Operation(), "error", err)
+	}
+	_ = r.end(nil, func() { r.tellFailed(e) })
+}
+
+// tellFailed and tellCompleted queue a terminal event. They are for end and finish.
+func (r *Request) tellFailed(err *Error) {
+	if r.local != nil {
+		r.local.failed(err)
+		return
+	}
+	r.output(0).addBuilt(wire.Failed, r.id, err.AppendJSON)
+}
+
+func (r *Request) tellCompleted() {
+	if r.local != nil {
+		r.local.completed()
+		return
+	}
+	r.output(0).add(wire.Completed, r.id, emptyObject)
+}
+
+// wake says how what a request queued at its end gets written.
+type wake int
+
+const (
+	write    wake = iota // by the calling goroutine, which may block
+	kick                 // by another goroutine
+	dontWake             // by whoever asked for the end
+)
+
+// end is finish on behalf of the handler: one that has a goroutine of its own
+// writes the answer itself.
+func (r *Request) end(cause *Error, answer func()) error {
+	if r.op.handler.immediate() {
+		return r.finish(cause, answer, kick)
+	}
+	return r.finish(cause, answer, write)
+}
+
+// finish ends the request once; answer queues the terminal event. cause is nil when
+// the handler itself ends it.
+func (r *Request) finish(cause *Error, answer func(), how wake) error {
+	r.mu.Lock()
+	if r.ended {
+		r.mu.Unlock()
+		r.dropped()
+		return ErrEnded
+	}
+	r.ended = true
+	r.cause = ErrEnded
+	if cause != nil {
+		r.cause = cause
+	}
+	if r.session != nil {
+		r.session.forget(r)
+	}
+	if answer != nil {
+		answer()
+	}
+	if r.session != nil {
+		r.session.answerQueued()
+	}
+	own, stream, children := r.own, r.stream, r.children
+	cancel, onCancel, deadline, idle, relay := r.cancel, r.onCancel, r.deadline, r.idle, r.relay
+	why := r.cause
+	r.children = nil
+	if r.more.L != nil {
+		r.more.Broadcast()
+	}
+	r.mu.Unlock()
+
+	if deadline != nil {
+		deadline.Stop()
+	}
+	if idle != nil {
+		idle.Stop()
+	}
+	if relay != nil && cause != nil {
+		relay.drop(cause.Message)
+	}
+	if cancel != nil {
+		cancel(why)
+	}
+	for child := range children {
+		child.abort("the request that it served has ended")
+	}
+	switch {
+	case r.session == nil:
+	case own != nil && answer != nil:
+		own.end()
+	case own != nil:
+		own.abandon()
+		stream.Cancel()
+	case answer == nil || how == dontWake:
+	case how == write:
+		r.session.out.flush()
+	default:
+		r.session.out.kick()
+	}
+	if cause != nil && onCancel != nil {
+		onCancel(cause)
+	}
+	return nil
+}
+
+// output returns where the request's next frame goes: a stream of its own for a
+// subscription and for large answers where the link has streams, else the main
+// one. Called with r.mu held, or before the request is shared.
+func (r *Request) output(size int) *output {
+	if r.own != nil {
+		return r.own
+	}
+	if size > 0 && (r.op.spec.Type == TypeSubscription || size >= ownStreamSize) {
+		if out, stream := r.session.openOutput(); out != nil {
+			r.own, r.stream = out, stream
+			return out
+		}
+	}
+	return r.session.out
+}
+
+// checkAnswer ends the request when what its handler sends cannot be taken: it does
+// not match the operation's schema, where that is checked, or it does not fit into
+// a frame.
+func (r *Request) checkAnswer(what string, output []byte) error {
+	err := r.checkOutput(output)
+	if err == nil && r.session != nil && r.session.oversized(len(output)) {
+		err = Errorf(ResourceExhausted, "%s of %s has %d bytes, more than the other node takes in one frame", what, r.Operation(), len(output))
+		err.Retryable = false
+	}
+	if err != nil {
+		r.Fail(err)
+		return err
+	}
+	return nil
+}
+
+func (r *Request) checkOutput(output []byte) *Error {
+	if r.op.output == nil || !r.registry.checkOutputs.Load() {
+		return nil
+	}
+	violations := r.op.output.check(output)
+	if violations == nil {
+		return nil
+	}
+	r.logger().Error("output does not match its schema", "operation", r.Operation(), "pointer", violations[0].Pointer, "violation", violations[0].Message)
+	return Errorf(Internal, "the operation gave an output that does not match its own schema")
+}
+
+var emptyObject = []byte("{}")
+
+func appendOutput(dst, output []byte) []byte {
+	dst = append(dst, `{"output":`...)
+	dst = append(dst, output...)
+	return append(dst, '}')
+}
