@@ -46,6 +46,7 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 		s.refuse(id, err)
 		return
 	}
+	f.observe()
 	if p.authToken == "" {
 		f.start(b)
 		return
@@ -152,6 +153,9 @@ func (f *forward) finishWith(typ string, payload []byte, b *batch) {
 	}
 	var out *output
 	if r.finish(nil, func() {
+		if r.observed.began != 0 {
+			r.observed.outcome = passedOn(typ, payload)
+		}
 		out = r.output(len(payload))
 		out.add(typ, r.id, payload)
 	}, dontWake) == nil && out == r.session.out {

@@ -43,6 +43,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		s.refuse(id, err)
 		return
 	}
+	r.observe()
 	if p.authToken == "" && len(p.input) <= inlineInput {
 		if !r.admit() {
 			return
@@ -193,6 +194,9 @@ func (r *Request) reject(err *Error) {
 
 // refuse answers a request that never became one.
 func (s *Session) refuse(id string, err *Error) {
+	if o := s.cfg.Registry.observer.Load(); o != nil {
+		(*o).Refused(s, err)
+	}
 	s.out.addBuilt(wire.Failed, id, err.AppendJSON)
 	s.out.kick()
 }

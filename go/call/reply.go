@@ -135,6 +135,7 @@ func (r *Request) Fail(err error) {
 
 // tellFailed and tellCompleted queue a terminal event. They are for end and finish.
 func (r *Request) tellFailed(err *Error) {
+	r.observed.outcome = err
 	if r.local != nil {
 		r.local.failed(err)
 		return
@@ -238,6 +239,7 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 	if cause != nil && onCancel != nil {
 		onCancel(cause)
 	}
+	r.observeEnd(cause)
 	return nil
 }
 

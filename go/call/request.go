@@ -33,6 +33,7 @@ type Request struct {
 	forwarded bool   // identity is one that a head has passed on
 	depth     uint32 // of composition within this node
 	held      int    // bytes of the input that count against the session's limit
+	observed  observation
 
 	mu       sync.Mutex
 	ended    bool
