@@ -23,13 +23,14 @@ var mayImport = map[string][]string{
 	"principal": {},
 	"auth":      {"principal"},
 	"transport": {"principal"},
+	"config":    {},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
-	"node":      {"auth", "call", "frameif", "principal", "route", "secret", "transport"},
+	"node":      {"auth", "call", "config", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
-	"cabi":       {"auth", "call", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"auth", "call", "node", "principal", "secret", "transport"},
+	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
+	"cmd/alknet": {"auth", "call", "config", "node", "principal", "secret", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -31,8 +31,8 @@ func init() {
 	// Libraries below write warnings through the standard logger, to a stderr that is
 	// not ours.
 	log.SetOutput(io.Discard)
-	// What Go's runtime prints of a fault that nobody can recover from must not show
-	// what is on the stacks. GOTRACEBACK still asks for more.
+	// A panic that nobody recovers from must not show what is on the stacks. (Faults of
+	// Go's runtime itself always do.)
 	debug.SetTraceback("none")
 }
 

@@ -8,7 +8,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -195,4 +197,57 @@ func (r *memoryReport) check(t *testing.T, lockable int) {
 	if buildTags != "" && own.Max == 0 {
 		t.Skip("RLIMIT_CORE is zero here already, so nothing could be seen of it")
 	}
+}
+
+// TestForgottenStore drops unlocked stores and waits until the garbage collector has
+// given their locked memory back.
+func TestForgottenStore(t *testing.T) {
+	before := lockedMemory(t)
+	forgotten := make([]*Store, 10)
+	for i := range forgotten {
+		forgotten[i] = NewStore(Options{})
+		must(t, forgotten[i].Unlock([]byte(testMnemonic), nil))
+	}
+	if runtime.KeepAlive(forgotten); lockedMemory(t) <= before {
+		t.Skip("no memory can be locked here")
+	}
+	clear(forgotten)
+	deadline := time.Now().Add(time.Minute)
+	for lockedMemory(t) > before {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d KiB are still locked, and were %d before", lockedMemory(t), before)
+		}
+		runtime.GC()
+	}
+}
+
+// TestFiftyStores fills the caches of fifty stores: all must fit into the 8 MiB that
+// newer systems let a process lock.
+func TestFiftyStores(t *testing.T) {
+	before := lockedMemory(t)
+	for range 50 {
+		s := unlocked(t, Options{}, testMnemonic, "")
+		for n := range uint32(defaultCacheSize) {
+			derive(t, s, hardened(n), AES256GCM)
+		}
+		if status := s.Status(); status.Cached != defaultCacheSize || status.Memory != MemoryLocked {
+			t.Fatalf("%+v", status)
+		}
+	}
+	locked := lockedMemory(t) - before
+	t.Logf("50 stores have %d KiB of locked memory", locked)
+	if locked > 8<<10 {
+		t.Errorf("50 stores have %d KiB of locked memory", locked)
+	}
+}
+
+// lockedMemory returns how much of the process is locked, in KiB.
+func lockedMemory(t *testing.T) (kilobytes int) {
+	t.Helper()
+	status, err := os.ReadFile("/proc/self/status")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(status), "VmLck:")
+	_, err = fmt.Sscan(rest, &kilobytes)
+	must(t, err)
+	return kilobytes
 }

@@ -7,10 +7,15 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 )
 
 // ALPN is the protocol name that both sides of QUIC and TLS offer (RFC 7301).
 const ALPN = "alknet/1"
+
+// alpnKey is offered besides ALPN by clients that pin the node's key: a node that has
+// a CA's certificate too shows them its own. It is never chosen.
+const alpnKey = "alknet-key/1"
 
 // The kinds of connections.
 const (
@@ -80,6 +85,8 @@ type byteConn struct {
 	kind      string
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
+	release   func()            // tells the gate of the end; nil without one
+	closing   sync.Once
 }
 
 func (c *byteConn) Kind() string                 { return c.kind }
@@ -90,6 +97,9 @@ func (c *byteConn) CloseWithReason(string) error { return c.Close() }
 // not read, to send an alert. Nothing here relies on it: frames have a length, and a
 // session says goodbye by itself.
 func (c *byteConn) Close() error {
+	if c.release != nil {
+		defer c.closing.Do(c.release)
+	}
 	if err := c.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
 	}

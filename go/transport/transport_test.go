@@ -219,6 +219,11 @@ func TestWithoutPin(t *testing.T) {
 			if _, err := Dial(context.Background(), h.Address(), DialConfig{Signer: newKey(t)}); err == nil {
 				t.Error("a certificate of an unknown CA was accepted")
 			}
+			pinned := h.Address()
+			pinned.Peer = publicOf(h.key)
+			if conn := dial(t, pinned, DialConfig{Signer: newKey(t)}); !conn.PeerKey().Equal(publicOf(h.key)) {
+				t.Error("a client that pins the node's key was shown another certificate")
+			}
 			self := listen(t, scheme+"://127.0.0.1:0", nil)
 			if _, err := Dial(context.Background(), self.Address(), DialConfig{RootCAs: pool}); err == nil {
 				t.Error("a self-signed certificate was accepted without a pin")

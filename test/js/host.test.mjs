@@ -63,18 +63,6 @@ describe('a process with the engine inside', { concurrency: 2, timeout: 60_000, 
     });
   }
 
-  // Nobody recovers from a fault in the engine itself: Go prints it, but no stacks.
-  test('shows no stack of the engine when it is hit in the middle of its work', async (t) => {
-    for (let i = 0; i < 5; i++) {
-      const program = doomed(t, 'defaults');
-      await program.line(/ready/);
-      program.kill('SIGSEGV');
-      const { code, stderr } = await program.ended;
-      assert.equal(code, null);
-      assert.doesNotMatch(stderr, /goroutine \d|alknet/);
-    }
-  });
-
   test('is told EPIPE when its stdout is closed, and lives', async (t) => {
     const program = run(t, 'pipe');
     await program.line(/ready/);

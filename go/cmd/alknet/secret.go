@@ -109,6 +109,4 @@ func misused(err error) error {
 	return usageError{err}
 }
 
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 var errInterrupted = errors.New("interrupted")

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/ed25519"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -58,9 +57,6 @@ func (p *keyParts) print(w io.Writer) error {
 	}
 	return table.Flush()
 }
-
-// printJSON writes a value to stdout as one line of JSON.
-func (a *app) printJSON(value any) error { return json.NewEncoder(a.stdout).Encode(value) }
 
 type secretShowCmd struct {
 	unlockFlags
