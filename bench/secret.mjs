@@ -129,12 +129,13 @@ for (const [row, columns] of ROWS) {
 const phrases = Array.from({ length: 50 }, () => phrase());
 async function delay(work) {
   const histogram = monitorEventLoopDelay({ resolution: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 20));
   histogram.enable();
+  await new Promise((resolve) => setTimeout(resolve, 20)); // it measures from its second tick on
+  histogram.reset();
   const begin = micros();
   await work();
-  await new Promise((resolve) => setTimeout(resolve, 2)); // what blocked the loop is recorded after it
   const took = (micros() - begin) / 1000;
+  await new Promise((resolve) => setTimeout(resolve, 10)); // what blocked the loop is recorded after it
   histogram.disable();
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6, took };
 }
