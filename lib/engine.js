@@ -81,8 +81,8 @@ function dispatch(batch) {
 
 function deliver(kind, handle, payload) {
   switch (kind) {
-    case KIND.responded: return take(requests, handle)?.responded(payload.output);
-    case KIND.event: return requests.get(handle)?.event(payload.output);
+    case KIND.responded: return take(requests, handle)?.responded(payload?.output ?? null);
+    case KIND.event: return requests.get(handle)?.event(payload?.output ?? null);
     case KIND.completed: return take(requests, handle)?.completed();
     case KIND.error: return take(requests, handle)?.failed(payload);
     case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);

@@ -303,7 +303,7 @@ export function connect(address: string, options?: ConnectOptions): Promise<Conn
 /** Starts a node that listens. Without a key it makes one that lives as long as the server. */
 export function serve(options?: ServeOptions): Promise<Server>;
 
-/** The codes of a store's errors, see docs/secrets.md. */
+/** The codes of a store's errors, see docs/guide/secrets.md. */
 export type SecretErrorCode =
   | 'LOCKED' | 'ALREADY_UNLOCKED' | 'CLOSED' | 'MEMORY_LOCK' | 'INVALID_MNEMONIC' | 'INVALID_PATH' | 'INVALID_INPUT'
   | 'DECRYPTION_FAILED' | 'UNKNOWN_KEY_VERSION' | 'NOT_EXPORTABLE' | 'RESOURCE_EXHAUSTED';

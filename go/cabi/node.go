@@ -270,7 +270,7 @@ func (e *environment) closeNode(n int64, text []byte) {
 	if len(text) > 0 {
 		_ = json.Unmarshal(text, &o) // a malformed option means none: closing must work
 	}
-	drain := node.DefaultDrain
+	drain := ownDrain
 	if o.Drain != nil {
 		drain = milliseconds(*o.Drain)
 	}
@@ -293,10 +293,19 @@ func (e *environment) closeNode(n int64, text []byte) {
 	}
 }
 
+// ownDrain leaves it to the node how long calls may finish.
+const ownDrain time.Duration = -1
+
 // stop ends what an endpoint holds, and waits for it.
 func (ep *endpoint) stop(drain time.Duration) {
 	ep.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	switch {
+	case drain != ownDrain:
+		ctx, cancel = context.WithTimeout(ctx, drain)
+	case ep.client != nil:
+		ctx, cancel = context.WithTimeout(ctx, node.DefaultDrain)
+	}
 	defer cancel()
 	if ep.client != nil {
 		ep.client.Close(ctx)

@@ -185,3 +185,29 @@ func TestIsASCII(t *testing.T) {
 		}
 	}
 }
+
+// A queue that is polled all the time and never empty keeps to its size.
+func TestQueueThatIsNeverEmpty(t *testing.T) {
+	q := &queue{wakeUp: func() {}}
+	payload := []byte(`"` + strings.Repeat("x", 1000) + `"`)
+	const backlog, turn = 1000, 9
+	added, taken, dst := int64(0), int64(0), make([]byte, 10_000) // room for a turn
+	add := func(n int) {
+		for range n {
+			q.addRaw(kindEvent, added, payload)
+			added++
+		}
+	}
+	for add(backlog); added < 100*backlog; add(turn) {
+		b := q.take(dst)
+		for _, c := range decode(t, dst[:b.length]) {
+			if c.handle != taken {
+				t.Fatalf("got %d, want %d", c.handle, taken)
+			}
+			taken++
+		}
+		if !b.more || cap(q.buf) > 8*keepQueue {
+			t.Fatalf("after %d: more %v, %d bytes are held", added, b.more, cap(q.buf))
+		}
+	}
+}

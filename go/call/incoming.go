@@ -55,7 +55,10 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		}
 		return
 	}
-	go r.serve()
+	go func() {
+		defer s.recover()
+		r.serve()
+	}()
 }
 
 func errNotFound(operation string) *Error {

@@ -140,7 +140,14 @@ func (r *Request) tellFailed(err *Error) {
 		r.local.failed(err)
 		return
 	}
-	r.output(0).addBuilt(wire.Failed, r.id, err.AppendJSON)
+	if !r.output(0).addBuilt(wire.Failed, r.id, err.AppendJSON) {
+		r.logger().Error("an error is larger than the other node's frames: it is told without its text", "operation", r.Operation(), "code", err.Code)
+		short := &Error{Code: err.Code, Message: "the error's text is larger than a frame", Retryable: err.Retryable}
+		if len(short.Code) > maxName {
+			short.Code = Internal
+		}
+		r.output(0).addBuilt(wire.Failed, r.id, short.AppendJSON)
+	}
 }
 
 func (r *Request) tellCompleted() {
@@ -245,6 +252,7 @@ func (r *Request) output(size int) *output {
 	}
 	if size > 0 && (r.op.spec.Type == TypeSubscription || size >= ownStreamSize) {
 		if out, stream := r.session.openOutput(); out != nil {
+			out.refused = func() { go func() { _ = r.end(Errorf(Aborted, "the caller has stopped reading"), nil) }() }
 			r.own, r.stream = out, stream
 			return out
 		}

@@ -173,6 +173,9 @@ func (r *Request) addCredit(n int) {
 		r.mu.Unlock()
 		return
 	}
+	if r.credit == 0 && r.idle != nil {
+		r.idle.Reset(r.params.idleTimeout) // it could not send until now
+	}
 	r.credit = min(r.credit+n, MaxWindow)
 	notify, relay := r.onCredit, r.relay
 	r.more.Broadcast()

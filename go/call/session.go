@@ -2,10 +2,9 @@ package call
 
 import (
 	"context"
-	"errors"
-	"io"
+	"fmt"
 	"log/slog"
-	"strings"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,7 +73,7 @@ type Session struct {
 	link   Link
 	reader *wire.Reader
 	out    *output
-	peer   Peer
+	peer   atomic.Pointer[Peer]
 
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
@@ -83,9 +82,13 @@ type Session struct {
 	lastRead atomic.Int64 // Unix nanoseconds
 	queued   atomic.Int64 // bytes
 	large    largeFrames
-	opened   atomic.Bool // session.opened was sent
-	leaving  atomic.Bool // Shutdown has begun: new answers take the main stream
-	accepted bool        // this is the listening side
+	opened   atomic.Bool   // session.open was answered, or sent
+	welcome  chan struct{} // closed when session.opened has come; nil on the listening side
+	leaving  atomic.Bool   // Shutdown has begun
+
+	streamsOut atomic.Int64 // further streams that this side has opened
+
+	accepted bool // this is the listening side
 	stats    stats
 
 	identities identityCache
@@ -103,6 +106,8 @@ type Session struct {
 	early     abortRing     // ids that were aborted before their request arrived
 	reaped    abortRing     // ids of ours that we have told the other side to stop
 	alive     *time.Timer
+	streamsIn int64      // further streams of the other side that have ended
+	farewells []farewell // pings that wait for streams to end
 }
 
 // Peer is what the other side said of itself when the session was opened.
@@ -137,12 +142,12 @@ func newSession(link Link, cfg Config) *Session {
 	}
 	s := &Session{
 		cfg: cfg, link: link,
-		reader:   wire.NewReader(link, cfg.Limits.MaxFrame),
 		done:     make(chan struct{}),
 		incoming: map[string]*Request{},
 		outgoing: map[uint64]*outgoing{},
-		peer:     Peer{MaxFrame: wire.DefaultMaxFrame},
 	}
+	s.reader = wire.NewReader(watched{s}, cfg.Limits.MaxFrame)
+	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame})
 	s.out = newOutput(s, link, nil)
 	s.id.Store(cfg.Identity)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -151,11 +156,11 @@ func newSession(link Link, cfg Config) *Session {
 	return s
 }
 
-// start runs the session; first is a frame that was read while it was opened.
+// start runs the session.
 func (s *Session) start() {
-	s.work.Go(s.readMain)
+	s.run(s.readMain)
 	if streams, ok := s.link.(StreamLink); ok {
-		s.work.Go(func() { s.acceptStreams(streams) })
+		s.run(func() { s.acceptStreams(streams) })
 	}
 	if !s.link.KeepsAlive() {
 		s.mu.Lock()
@@ -167,6 +172,23 @@ func (s *Session) start() {
 		s.work.Wait()
 		close(s.done)
 	}()
+}
+
+// run starts a goroutine of the session.
+func (s *Session) run(f func()) {
+	s.work.Go(func() {
+		defer s.recover()
+		f()
+	})
+}
+
+// recover makes a defect of this package the end of the session that met it: the
+// process may be somebody else's.
+func (s *Session) recover() {
+	if p := recover(); p != nil {
+		s.cfg.Logger.Error("session ended by a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.fail(Errorf(Internal, "the session met a defect of this node"), "INTERNAL: a defect of the node")
+	}
 }
 
 // Identity returns who the other side is; nil is anonymous.
@@ -187,7 +209,7 @@ func (s *Session) Owner() any { return s.cfg.Owner }
 func (s *Session) TrustsForwarded() bool { return s.cfg.TrustForwarded }
 
 // Peer returns what the other side said of itself.
-func (s *Session) Peer() Peer { return s.peer }
+func (s *Session) Peer() Peer { return *s.peer.Load() }
 
 // Context ends as soon as the session does, before Done: nothing can be sent any more.
 func (s *Session) Context() context.Context { return s.ctx }
@@ -205,104 +227,6 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Close ends the session at once: what is pending on either side fails with
-// UNAVAILABLE. It is idempotent and returns when everything has ended.
-func (s *Session) Close(reason string) {
-	s.fail(Errorf(Unavailable, "the session was closed: %s", reason), reason)
-	<-s.done
-}
-
-// End ends the session with an error that the other side is told. It returns when
-// everything has ended.
-func (s *Session) End(err *Error) {
-	s.out.addBuilt(wire.Failed, "", err.AppendJSON)
-	s.farewell()
-	s.fail(Errorf(Unavailable, "the session was ended: %s", err.Message), err.Error())
-	<-s.done
-}
-
-// Shutdown ends the session in order: it tells the other side, takes no new
-// request, and lets those that run finish until ctx ends; the rest fail with
-// UNAVAILABLE. It returns when everything has ended.
-func (s *Session) Shutdown(ctx context.Context, reason string) {
-	s.leaving.Store(true)
-	s.mu.Lock()
-	s.closing = true
-	if s.empty == nil {
-		s.empty = make(chan struct{})
-		if s.idle() {
-			close(s.empty)
-		}
-	}
-	empty := s.empty
-	s.mu.Unlock()
-	s.out.add(wire.Closing, "", emptyObject)
-	s.out.kick()
-	select {
-	case <-empty:
-	case <-ctx.Done():
-	case <-s.ctx.Done():
-	}
-	unavailable := Errorf(Unavailable, "the node is shutting down")
-	for _, r := range s.requests() {
-		_ = r.end(unavailable, func() { r.tellFailed(unavailable) })
-	}
-	s.part()
-	s.Close(reason)
-}
-
-// partingID is the id of the ping that ends a session.
-const partingID = "parting"
-
-// part waits until the other side has read the last frames: it answers a ping after
-// what came before it. That they were written is not enough, since a transport may
-// drop what is under way when it is closed, and QUIC does.
-func (s *Session) part() {
-	s.mu.Lock()
-	if s.parted == nil {
-		s.parted = make(chan struct{})
-	}
-	parted := s.parted
-	s.mu.Unlock()
-	s.out.add(wire.Ping, partingID, emptyObject)
-	s.farewell()
-	late := time.NewTimer(farewellTime)
-	defer late.Stop()
-	select {
-	case <-parted:
-	case <-s.ctx.Done():
-	case <-late.C:
-	}
-}
-
-// ponged takes the answer to the parting ping.
-func (s *Session) ponged(id string) {
-	if id != partingID || !s.leaving.Load() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.parted == nil {
-		return
-	}
-	select {
-	case <-s.parted:
-	default:
-		close(s.parted)
-	}
-}
-
-// farewellTime is how long the last frames may take to leave; a peer that does not
-// read must not hold up a shutdown.
-const farewellTime = time.Second
-
-// farewell waits for the last frames to be written.
-func (s *Session) farewell() {
-	late := time.AfterFunc(farewellTime, func() { s.out.abandon() })
-	s.out.drain()
-	late.Stop()
-}
-
 func (s *Session) requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -311,84 +235,6 @@ func (s *Session) requests() []*Request {
 		all = append(all, r)
 	}
 	return all
-}
-
-// fail ends the session with err; told is what the other side's transport shows.
-// It does not wait.
-func (s *Session) fail(err *Error, told string) {
-	s.mu.Lock()
-	if s.err != nil {
-		s.mu.Unlock()
-		return
-	}
-	s.err = err
-	pending := s.outgoing
-	s.outgoing = map[uint64]*outgoing{}
-	alive := s.alive
-	s.mu.Unlock()
-
-	if alive != nil {
-		alive.Stop()
-	}
-	s.out.abandon()
-	_ = s.link.Close(told)
-	lost := err
-	if lost.Code != Unavailable {
-		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
-	}
-	for _, o := range pending {
-		o.fail(lost)
-	}
-	for _, r := range s.requests() {
-		_ = r.end(lost, nil)
-	}
-	if s.cfg.AfterBatch != nil {
-		s.cfg.AfterBatch()
-	}
-	s.cancel()
-}
-
-// breach ends the session because the other side broke the protocol, and tells it.
-func (s *Session) breach(err error) {
-	e := Errorf(ProtocolError, "%s", err.Error())
-	s.cfg.Logger.Warn("session ended", "code", ProtocolError, "reason", err.Error())
-	s.out.addBuilt(wire.Failed, "", e.AppendJSON)
-	s.farewell()
-	s.fail(e, e.Error())
-}
-
-// writeFailed is called by an output whose stream does not take bytes any more.
-func (s *Session) writeFailed(o *output, err error) {
-	if o == s.out {
-		s.lost(err)
-	}
-}
-
-// lost ends the session because its link did.
-func (s *Session) lost(err error) {
-	if errors.Is(err, io.EOF) {
-		s.fail(Errorf(Unavailable, "the other node has closed the session"), "")
-		return
-	}
-	if told := closeReason(err); told != nil {
-		s.fail(Errorf(Unavailable, "the other node ended the session: %w", told), "")
-		return
-	}
-	s.fail(Errorf(Unavailable, "the session was lost: %w", err), "")
-}
-
-// closeReason reads the "CODE: message" that a transport with close reasons carries
-// beside the last frames, which may not arrive there.
-func closeReason(err error) *Error {
-	var closed interface{ CloseReason() string }
-	if !errors.As(err, &closed) {
-		return nil
-	}
-	code, message, ok := strings.Cut(closed.CloseReason(), ": ")
-	if !ok || !codePattern.MatchString(code) {
-		return nil
-	}
-	return Errorf(Code(code), "%s", message)
 }
 
 // addQueued accounts for bytes that wait to be sent. A peer that makes the node
@@ -402,38 +248,20 @@ func (s *Session) addQueued(n int) {
 
 func (s *Session) oversized(payload int) bool {
 	const envelope = 512 // type, id and braces around a payload, generously
-	return payload+envelope > s.peer.MaxFrame
+	return payload+envelope > s.peer.Load().MaxFrame
 }
 
 // openOutput opens a stream of its own for one request, or returns nil where the
-// link has none to give, and while the session is being ended, when only the main
-// stream's order shows that everything has arrived.
+// link has none to give.
 func (s *Session) openOutput() (*output, SendStream) {
 	streams, ok := s.link.(StreamLink)
-	if !ok || s.leaving.Load() {
+	if !ok {
 		return nil, nil
 	}
 	stream, err := streams.OpenStream()
 	if err != nil {
 		return nil, nil
 	}
+	s.streamsOut.Add(1)
 	return newOutput(s, stream, func() { _ = stream.Close() }), stream
-}
-
-// probe sends a ping on a silent byte stream and ends the session on a dead one.
-func (s *Session) probe() {
-	silent := time.Since(time.Unix(0, s.lastRead.Load()))
-	if silent >= s.cfg.Limits.DeadAfter {
-		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
-		return
-	}
-	if silent >= s.cfg.Limits.PingInterval {
-		s.out.add(wire.Ping, "", emptyObject)
-		s.out.kick()
-	}
-	s.mu.Lock()
-	if s.err == nil {
-		s.alive.Reset(s.cfg.Limits.PingInterval)
-	}
-	s.mu.Unlock()
 }

@@ -114,7 +114,7 @@ type Head struct {
 	gate      *gate
 
 	mu       sync.Mutex
-	closed   bool
+	draining context.Context // bounds the drain; nil until Shutdown
 	sessions map[*Session]struct{}
 }
 
@@ -209,10 +209,8 @@ func (h *Head) serve(conn transport.Conn) {
 		}
 		defer h.gate.exit(id.ID)
 	}
-	if !h.enter(s) {
-		now, cancel := context.WithCancel(context.Background())
-		cancel()
-		s.Shutdown(now, "the node is shutting down")
+	if draining := h.enter(s); draining != nil {
+		s.Shutdown(draining, shuttingDown) // its calls may have begun
 		return
 	}
 	if h.cfg.OnSession != nil {
@@ -227,18 +225,19 @@ func (h *Head) serve(conn transport.Conn) {
 	}
 }
 
-// enter makes the session one of the head's; false means that the head is closing.
-func (h *Head) enter(s *Session) bool {
+// enter makes the session one of the head's. A head that is closing returns the
+// context that bounds the drain instead.
+func (h *Head) enter(s *Session) (draining context.Context) {
 	h.mu.Lock()
-	if h.closed {
+	if h.draining != nil {
 		h.mu.Unlock()
-		return false
+		return h.draining
 	}
 	h.sessions[s] = struct{}{}
 	h.mu.Unlock()
 	// The policy may have changed since its credential was looked at.
 	h.recheck(s)
-	return true
+	return nil
 }
 
 // EndpointID returns the node's endpoint id.
@@ -270,27 +269,35 @@ func (h *Head) Sessions() []*Session {
 	return all
 }
 
-// Shutdown stops listening, tells every session, and lets calls finish for
-// Policy.Drain or until ctx ends; the rest fail with UNAVAILABLE. It returns
-// when nothing of the head runs any more. A second call waits for the first.
+const shuttingDown = "the node is shutting down"
+
+// Shutdown stops listening, tells every session, and lets calls finish until ctx
+// ends, or for Policy.Drain where ctx has no deadline; the rest fail with
+// UNAVAILABLE. It returns when nothing of the head runs any more. A second call
+// waits for the first.
 func (h *Head) Shutdown(ctx context.Context) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		drain := h.policy.Load().Drain
+		if drain <= 0 {
+			drain = DefaultDrain
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, drain)
+		defer cancel()
+	}
 	h.mu.Lock()
-	first := !h.closed
-	h.closed = true
+	first := h.draining == nil
+	if first {
+		h.draining = ctx
+	}
 	h.mu.Unlock()
 	if first {
 		for _, ln := range h.listeners {
 			ln.Stop()
 		}
-		drain := h.policy.Load().Drain
-		if drain <= 0 {
-			drain = DefaultDrain
-		}
-		ctx, cancel := context.WithTimeout(ctx, drain)
-		defer cancel()
 		var ending sync.WaitGroup
 		for _, s := range h.Sessions() {
-			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
+			ending.Go(func() { s.Shutdown(ctx, shuttingDown) })
 		}
 		ending.Wait()
 		h.cancel()

@@ -224,6 +224,58 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// A head may call a node back in the moment that its session opens.
+func TestCallbackAtOnce(t *testing.T) {
+	for name, listen := range listens(t) {
+		t.Run(name, func(t *testing.T) {
+			answers := make(chan error, 20)
+			w := start(t, listen, func(c *HeadConfig) {
+				c.OnSession = func(s *Session) {
+					_, err := s.Call(context.Background(), "/services/list", nil)
+					answers <- err
+				}
+			})
+			for range cap(answers) {
+				_, err := w.connect(t, nil)
+				must(t, err)
+				must(t, <-answers)
+			}
+		})
+	}
+}
+
+// A call that finishes while its head shuts down gets its answer.
+func TestShutdownAnswers(t *testing.T) {
+	for name, listen := range listens(t) {
+		for _, size := range []int{10, 200_000} { // the large one takes a stream of its own
+			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
+				for range 10 {
+					started, release := make(chan struct{}), make(chan struct{})
+					w := start(t, listen, nil)
+					must(t, w.head.cfg.Registry.Handle(call.OperationSpec{Name: "/slow/slow"}, func(context.Context, *call.Request) (any, error) {
+						close(started)
+						<-release
+						return strings.Repeat("x", size), nil
+					}))
+					client, err := w.connect(t, func(c *ClientConfig) { c.NoReconnect = true })
+					must(t, err)
+					answer := make(chan error, 1)
+					go func() {
+						_, err := client.Call(context.Background(), "/slow/slow", nil)
+						answer <- err
+					}()
+					<-started
+					ended := make(chan error, 1)
+					go func() { ended <- w.head.Shutdown(context.Background()) }()
+					close(release)
+					must(t, <-answer)
+					must(t, <-ended)
+				}
+			})
+		}
+	}
+}
+
 func TestReconnect(t *testing.T) {
 	for name, listen := range listens(t) {
 		t.Run(name, func(t *testing.T) {

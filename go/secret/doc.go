@@ -41,8 +41,8 @@
 //     together here from parts that work in place: SHA-2 and AES of the standard
 //     library, the group operations of filippo.io/edwards25519 and decred's
 //     secp256k1, wordlists of go-bip39. crypto/ed25519, crypto/hmac, crypto/pbkdf2,
-//     x/crypto/ssh and the Sign of decred's ecdsa compute the same, which the tests
-//     check, and leave keys behind, which they check too;
+//     x/crypto/ssh and the Sign of decred's ecdsa compute the same, as the tests
+//     check, and put keys where they cannot be wiped;
 //   - the state of a hash and the key schedule of a cipher do lie on the heap, for
 //     the microseconds of their use, and are zeroed then;
 //   - the stack that an operation used is zeroed, together with the vector registers,
@@ -72,9 +72,10 @@
 // and memguard only when it agrees; see allocate. Its Enclaves, its signal handler
 // and its exit functions are not used.
 //
-// A store takes one page of locked memory (usually 4 KiB), and up to three more when
-// its cache of 64 keys is full and several goroutines use it at once. Where the
-// limit is reached, a store that has locked memory caches less instead of using
-// memory that is not locked. 64 KiB, the limit of older systems, is enough for 15
-// stores, and 8 MiB, that of newer ones, for hundreds.
+// A store takes one page of locked memory (usually 4 KiB), two more when its cache of
+// 64 keys is full, and one for every five operations that run at once, of which
+// there are no more than processors. Where the limit is reached, a store that has
+// locked memory caches less, and does less at once, instead of using memory that is
+// not locked. 64 KiB, the limit of older systems, is enough for 16 stores with small
+// caches; 50 stores with full ones take 600 KiB of the 8 MiB of newer systems.
 package secret

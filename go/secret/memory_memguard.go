@@ -18,7 +18,8 @@ var allocating sync.Mutex
 // memcall, for a page more than is needed; where it refuses, memcall is used in
 // memguard's place. A refusal in spite of that takes somebody else in the process
 // who locks the rest in the same microseconds. It is caught, and every store whose
-// memory went with it then answers LOCKED.
+// memory went with it answers LOCKED from then on; an operation that is under way in
+// that moment crashes. In our binary nobody else locks memory.
 func allocate(size int) (r region, locked bool, err error) {
 	allocating.Lock()
 	defer allocating.Unlock()

@@ -24,6 +24,10 @@ func TestParsePath(t *testing.T) {
 		"m/2147483648": "too large", "m/2147483648'": "too large", "m/4294967296": "too large", "m/99999999999999999999999": "too large", "m" + strings.Repeat("/1", 17): "more than 16",
 	} {
 		p, err := ParsePath(text)
+		decoded := path(t, "m/1")
+		if decoded.UnmarshalText([]byte(text)) == nil || decoded != path(t, "m/1") {
+			t.Errorf("%q: UnmarshalText takes it", text)
+		}
 		if CodeOf(err) != InvalidPath || !strings.Contains(err.Error(), want) || p != (Path{}) {
 			t.Errorf("%q: %s, %v, want %q", text, p, err, want)
 		}

@@ -18,6 +18,10 @@ func TestTypedDataExample(t *testing.T) {
 	if got := hex.EncodeToString(digest[:]); got != "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2" {
 		t.Errorf("digest %s", got)
 	}
+	text, err := json.Marshal(EthereumSignature{64: 28})
+	if want := `"0x` + strings.Repeat("00", 64) + `1c"`; err != nil || string(text) != want {
+		t.Errorf("JSON %s, %v, want %s", text, err, want)
+	}
 	f := new(frame)
 	f.key.private = keccak256([]byte("cow"))
 	signature := signECDSA(f, &digest)

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -132,4 +136,82 @@ func TestPhraseFile(t *testing.T) {
 			t.Errorf("%s: exit %d: %s", name, r.exit, r.stderr)
 		}
 	}
+}
+
+// memoryHolds reports which of the texts the memory of a process holds.
+func memoryHolds(t *testing.T, pid int, texts ...string) []string {
+	t.Helper()
+	mappings, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	must(t, err)
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	must(t, err)
+	defer mem.Close()
+	held := map[string]bool{}
+	for line := range strings.Lines(string(mappings)) {
+		var from, to uint64
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		if !strings.HasPrefix(rights, "r") || to > 1<<63 {
+			continue
+		}
+		// A mapping is read in pieces that overlap; what cannot be read, such as
+		// [vvar] or pages that were never touched, holds nothing.
+		const piece, overlap = 1 << 20, 256
+		buf := make([]byte, piece+overlap)
+		for at := from; at < to; at += piece {
+			n, _ := mem.ReadAt(buf[:min(uint64(len(buf)), to-at)], int64(at))
+			for _, text := range texts {
+				if bytes.Contains(buf[:n], []byte(text)) {
+					held[text] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(held))
+}
+
+// A node that runs has the keys, and the phrase and the passphrase no more, however
+// they came.
+func TestServeForgetsThePhrase(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can look into the process, which is what TestProcessIsClosed shows")
+	}
+	phrase := "letter advice cage absurd amount doctor acoustic avoid letter advice cage above"
+	const passphrase, canary = "a passphrase nobody else has", "a name that stays in memory"
+	const sequence = "absurd amount doctor" // not so in any wordlist
+	look := func(t *testing.T, pid int) {
+		t.Helper()
+		if held := memoryHolds(t, pid, sequence, passphrase[2:20], canary); !slices.Equal(held, []string{canary}) {
+			t.Errorf("the memory holds %q", held)
+		}
+	}
+	args := []string{"serve", "--listen", "tcp://127.0.0.1:0", "--identity-from-secret", "--name", canary}
+	t.Run("descriptors", func(t *testing.T) {
+		cmd := command(t, append(args, "--json", "--phrase-fd", "3", "--passphrase-fd", "4")...)
+		cmd.ExtraFiles = []*os.File{pipeOf(t, phrase+"\n"), pipeOf(t, passphrase+"\n")}
+		stdout, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		_, err = bufio.NewReader(stdout).ReadString('\n')
+		must(t, err)
+		look(t, cmd.Process.Pid)
+		must(t, cmd.Process.Signal(syscall.SIGTERM))
+		must(t, cmd.Wait())
+	})
+	t.Run("prompt", func(t *testing.T) {
+		s := onScreen(t, nil, append(args, "--passphrase")...)
+		s.until("Phrase: ")
+		s.enter(phrase)
+		s.until("Passphrase: ")
+		s.keys("mistaken\x15")
+		s.enter(passphrase)
+		s.until("/echo/echo")
+		look(t, s.cmd.Process.Pid)
+		must(t, s.cmd.Process.Signal(syscall.SIGTERM))
+		if exit, shown := s.end(); exit != 0 {
+			t.Errorf("exit %d:\n%s", exit, shown)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto"
-	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/principal"
 	"github.com/alkdev/alknet/go/secret"
 )
 
@@ -165,9 +163,4 @@ func logSecretEvent(logger *slog.Logger, e secret.Event) {
 	default:
 		logger.Info("secret store", attrs...)
 	}
-}
-
-// endpointID names the node by its key.
-func endpointID(key crypto.Signer) string {
-	return principal.EndpointID(key.Public().(ed25519.PublicKey))
 }

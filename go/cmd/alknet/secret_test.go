@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -205,7 +206,7 @@ func TestSSHKey(t *testing.T) {
 		}
 		return string(out)
 	}
-	for name, passphrase := range map[string]string{"open": ""} {
+	for name, passphrase := range map[string]string{"open": "", "protected": "correct horse"} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "key")
 			args := []string{"secret", "ssh-key", "--phrase-fd", "3", "--file", file, "--comment", "me@here"}
@@ -317,19 +318,31 @@ func TestCreateWordlists(t *testing.T) {
 func TestPhraseIsNoArgument(t *testing.T) {
 	phrase := vectors(t)[0].Mnemonic
 	words := strings.Fields(phrase)
-	commands := [][]string{
-		{"secret", "check"}, {"secret", "show-public"}, {"secret", "create"}, {"secret", "seal"}, {"secret", "open"}, {"secret", "rotate"},
-		{"secret", "derive", "m"}, {"secret", "password", "site"}, {"secret", "eth-address", "1"}, {"secret", "ssh-key", "m/0'"}, {"secret"},
-		{"serve", "--identity-from-secret"},
-	}
-	for _, cmd := range commands {
-		for _, more := range [][]string{
-			words, {phrase}, {"--phrase", phrase}, {"--phrase=" + phrase}, {"--mnemonic", phrase}, {"--passphrase=" + phrase}, {"--passphrase", phrase},
-			{"--phrase-file", phrase}, {"--phrase-file=" + phrase}, {"--passphrase-file", phrase, "--phrase-fd", "0"}, {"--phrase-fd", phrase},
-			{"--words", phrase}, {"--version", phrase}, {"--length=" + phrase}, {"--type", phrase}, {"--classes", phrase}, {"--wordlist", phrase},
-			{"--", phrase}, {strings.ToUpper(phrase)}, {"--passphrase=" + strings.ToUpper(phrase)}, {"--offer-secrets", phrase}, {"--secret-paths", phrase},
-		} {
-			args := append(append([]string{}, cmd...), more...)
+	// Every way with one command, and the plainest with the others.
+	plainest := [][]string{words, {"--passphrase=" + phrase}, {"--phrase-file", phrase}}
+	for _, c := range []struct {
+		command []string
+		ways    [][]string
+	}{
+		{[]string{"secret", "check"}, append(plainest[:3:3], [][]string{
+			{phrase}, {"--", phrase}, {strings.ToUpper(phrase)}, {"--phrase", phrase}, {"--phrase=" + phrase}, {"--mnemonic", phrase}, {"--passphrase", phrase},
+			{"--phrase-file=" + phrase}, {"--passphrase-file", phrase, "--phrase-fd", "0"}, {"--phrase-fd", phrase}, {"--passphrase=" + strings.ToUpper(phrase)}, {"--json=" + phrase},
+		}...)},
+		{[]string{"secret"}, plainest},
+		{[]string{"secret", "create"}, append(plainest[:3:3], []string{"--words", phrase}, []string{"--wordlist", phrase})},
+		{[]string{"secret", "show-public"}, plainest},
+		{[]string{"secret", "derive"}, plainest},
+		{[]string{"secret", "derive", "m"}, append(plainest[:3:3], []string{"--type", phrase}, []string{"--private-fd", phrase})},
+		{[]string{"secret", "seal"}, append(plainest[:3:3], []string{"--version", phrase})},
+		{[]string{"secret", "open"}, plainest},
+		{[]string{"secret", "rotate"}, append(plainest[:3:3], []string{"--version=" + phrase})},
+		{[]string{"secret", "password", "site"}, append(plainest[:3:3], []string{"--length=" + phrase}, []string{"--classes", phrase})},
+		{[]string{"secret", "eth-address"}, plainest},
+		{[]string{"secret", "ssh-key"}, append(plainest[:3:3], []string{"--key-passphrase=" + phrase}, []string{"--file", "x", "--key-passphrase-file", phrase, "--phrase-fd", "0"})},
+		{[]string{"serve", "--identity-from-secret"}, append(plainest[:3:3], []string{"--offer-secrets", phrase}, []string{"--secret-paths", phrase})},
+	} {
+		for _, more := range c.ways {
+			args := append(slices.Clone(c.command), more...)
 			r := finish(t, command(t, args...))
 			if r.exit != exitUsage && r.exit != exitFailed || r.stdout != "" {
 				t.Errorf("%.60q: exit %d, %s", args, r.exit, r.stdout)

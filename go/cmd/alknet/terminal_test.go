@@ -57,6 +57,10 @@ func onScreen(t *testing.T, input io.Reader, args ...string) *screen {
 		}
 	}()
 	t.Cleanup(func() {
+		if cmd.ProcessState == nil { // the test failed before the program ended
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
 		slave.Close()
 		master.Close()
 		for range s.more {
