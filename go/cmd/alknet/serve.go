@@ -29,7 +29,7 @@ func (c *serveCmd) Run(a *app) error {
 		return configuration(err)
 	}
 	if err := node.Check(loaded, a.home); err != nil {
-		return err
+		return configuration(err)
 	}
 	level := new(slog.LevelVar)
 	logger := newLogger(a.stderr, loaded.Log.Format, level)
