@@ -52,6 +52,8 @@ type HeadConfig struct {
 	Agent string
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// Sockets are those that a service manager has bound; nil for none.
+	Sockets transport.Sockets
 	// Certificate is shown instead of the key's own to clients that pin no key.
 	Certificate *tls.Certificate
 	// Admission bounds what strangers may cost; the zero value bounds nothing.
@@ -143,7 +145,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Logger: cfg.Logger,
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, Logger: cfg.Logger,
 		})
 		if err != nil {
 			h.cancel()

@@ -11,6 +11,7 @@ import (
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/systemd"
 )
 
 type serveCmd struct {
@@ -31,6 +32,11 @@ func (c *serveCmd) Run(a *app) error {
 	if err := node.Check(loaded, a.home); err != nil {
 		return configuration(err)
 	}
+	sockets, err := systemd.Activated()
+	if err != nil {
+		return err
+	}
+	defer sockets.Close()
 	level := new(slog.LevelVar)
 	logger := newLogger(a.stderr, loaded.Log.Format, level)
 	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger)
@@ -47,19 +53,37 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
-		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger},
+		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},
 		Load:       func() (*config.Config, error) { return config.Load(from) },
 		Home:       a.home, Version: version, Level: level,
 	})
 	if err != nil {
 		return err
 	}
+	if unused := sockets.Unused(); unused != "" {
+		_ = server.Close()
+		return fmt.Errorf("the service manager passes sockets that no listener has the address of: %s", unused)
+	}
 	if err := c.greet(a, server, secrets); err != nil {
 		_ = server.Close()
 		return err
 	}
-	a.onHangup(func() { _, _ = server.Reload() }) // the log tells what came of it
+	tell := func(states ...string) {
+		if err := systemd.Notify(states...); err != nil {
+			logger.Warn("the service manager cannot be told", "error", err)
+		}
+	}
+	a.onHangup(func() {
+		tell(systemd.Reloading())
+		status := "serving"
+		if _, err := server.Reload(); err != nil { // the log tells all of it
+			status = "the configuration stays as it was: " + err.Error()
+		}
+		tell(systemd.Ready, systemd.Status(status))
+	})
+	tell(systemd.Ready, systemd.Status("serving"))
 	<-a.ctx.Done()
+	tell(systemd.Stopping, systemd.Status("waiting for calls to finish"))
 	return server.Shutdown(context.Background())
 }
 
