@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"sync"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/wire"
@@ -43,25 +44,14 @@ func (e *environment) handle(f *fields) {
 // deliver hands a request to JavaScript.
 func (e *environment) deliver(n int64, r *call.Request) {
 	id := e.incoming.add(&incoming{r})
+	// JavaScript must hear of the request before it hears more of it.
+	var delivering sync.Mutex
+	delivering.Lock()
+	defer delivering.Unlock()
 	r.OnCredit(func(credit int) {
+		delivering.Lock()
+		defer delivering.Unlock()
 		e.queue.add(kindCredit, id, func(dst []byte) []byte { return strconv.AppendInt(dst, int64(credit), 10) })
-		e.queue.wake()
-	})
-	r.OnCancel(func(err *call.Error) {
-		if e.incoming.remove(id) == nil {
-			return
-		}
-		reason := "disconnected"
-		switch err.Code {
-		case call.Aborted:
-			reason = "aborted"
-		case call.Timeout:
-			reason = "timeout"
-		}
-		e.queue.add(kindCancelled, id, func(dst []byte) []byte {
-			dst = append(dst, `{"reason":"`+reason+`","message":`...)
-			return append(wire.AppendText(dst, err.Message), '}')
-		})
 		e.queue.wake()
 	})
 	kind := "call"
@@ -83,6 +73,7 @@ func (e *environment) deliver(n int64, r *call.Request) {
 	}
 	told, err := json.Marshal(context)
 	if err != nil {
+		e.incoming.remove(id)
 		r.Fail(err)
 		return
 	}
@@ -94,6 +85,23 @@ func (e *environment) deliver(n int64, r *call.Request) {
 		dst = append(append(dst, ','), told...)
 		dst = append(append(dst, ','), r.Input()...)
 		return append(dst, ']')
+	})
+	r.OnCancel(func(err *call.Error) {
+		if e.incoming.remove(id) == nil {
+			return
+		}
+		reason := "disconnected"
+		switch err.Code {
+		case call.Aborted:
+			reason = "aborted"
+		case call.Timeout:
+			reason = "timeout"
+		}
+		e.queue.add(kindCancelled, id, func(dst []byte) []byte {
+			dst = append(dst, `{"reason":"`+reason+`","message":`...)
+			return append(wire.AppendText(dst, err.Message), '}')
+		})
+		e.queue.wake()
 	})
 	// A handler without a schema is served by the goroutine that reads the session,
 	// which wakes JavaScript after the batch; one with a schema is not.
