@@ -26,10 +26,12 @@ var mayImport = map[string][]string{
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
+	"fileop":    {"call"},
+	"execop":    {"call"},
 	"node":      {"auth", "call", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"auth", "call", "node", "principal", "secret", "transport"},
+	"cmd/alknet": {"auth", "call", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -16,6 +16,7 @@ import (
 )
 
 type serveCmd struct {
+	upstream
 	Listen         []string      `help:"Address to listen on; may be given more than once (default 127.0.0.1:4433). A bare host:port is QUIC and TLS; tcp://, tls://, quic:// and unix:///path force one." placeholder:"ADDRESS"`
 	Key            string        `help:"The node's key file (default: made in the state folder)." placeholder:"FILE"`
 	AuthorizedKeys string        `help:"Who may connect (default: authorized_keys in the state folder)." placeholder:"FILE"`
@@ -28,6 +29,9 @@ type serveCmd struct {
 }
 
 func (c *serveCmd) Run(a *app) error {
+	if err := c.upstream.check(c.Name); err != nil {
+		return err
+	}
 	key, err := a.nodeKey(c.Key)
 	if err != nil {
 		return err
@@ -57,12 +61,20 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	leave, err := c.join(a.ctx, key, registry, slog.New(handler))
+	if err != nil {
+		_ = head.Close()
+		return err
+	}
 	if err := c.greet(a, head, len(grants), path); err != nil {
 		_ = head.Close()
 		return err
 	}
 	a.reloadOnHangup(keys, path, c.AuthorizedKeys == "", c.DefaultScopes, slog.New(handler))
 	<-a.ctx.Done()
+	drain, cancel := context.WithTimeout(context.Background(), c.Drain)
+	defer cancel()
+	leave(drain)
 	return head.Shutdown(context.Background())
 }
 
