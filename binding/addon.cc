@@ -71,6 +71,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export(env, exports, "open", Call<&Environment::Open>);
   Export(env, exports, "submit", Call<&Environment::Submit>);
   Export(env, exports, "attach", Call<&Environment::AttachBytes>);
+  Export(env, exports, "secret", Call<&Environment::Secret>);
+  Export(env, exports, "take", Call<&Environment::Take>);
   Export(env, exports, "poll", Call<&Environment::Poll>);
   Export(env, exports, "ref", Call<&Environment::SetReferenced>);
   Export(env, exports, "close", Call<&Environment::Close>);

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* The version of this interface. A shim refuses an engine of another one. */
-#define ALK_ABI_VERSION 1
+#define ALK_ABI_VERSION 2
 
 #define ALK_EBADF -1    /* no such environment, or it is closed */
 #define ALK_EINVAL -2   /* malformed arguments */
@@ -49,7 +49,8 @@ int32_t alk_submit(int64_t env, const uint8_t *batch, size_t length);
 
 /* Copies secret or binary bytes into the engine and returns an attachment's
  * number (> 0), to be named by one later command, which takes and wipes it.
- * At most 64 KiB each and 64 waiting per environment: ALK_ERANGE, ALK_EINVAL. */
+ * ALK_ERANGE: larger than what a store seals at most. ALK_EINVAL: too many, or too
+ * much, waits in the environment for commands. */
 int64_t alk_attach(int64_t env, const uint8_t *bytes, size_t length);
 
 /* Takes completions out of the queue: a JSON array [kind,handle,payload,...]
@@ -66,7 +67,27 @@ int64_t alk_poll(int64_t env, uint8_t *buffer, size_t capacity, size_t *needed, 
 int64_t alk_invoke(const char *name, const uint8_t *input, size_t length,
                    uint8_t *buffer, size_t capacity, size_t *needed);
 
-/* Closes an environment: its connections, servers and pending work end. After it
+/* The size of the buffer for an error object. */
+#define ALK_ERROR_SIZE 1024
+
+/* One short operation on the environment's secrets, done at once on the calling
+ * thread. name and arguments (JSON, or empty) are UTF-8 and end with a zero byte;
+ * they hold no secret. handle is the number of a store or a key. input may be
+ * secret: it is read where it lies, must not change meanwhile, and no copy of it
+ * stays. The result is written to output, and no copy of it stays either. Returns
+ * its length; ALK_ERANGE when it does not fit, and is lost; ALK_EFAILED with the
+ * error object and a zero byte in error. docs/ABI.md lists the operations. */
+int64_t alk_secret(int64_t env, const char *name, int64_t handle, const char *arguments,
+                   const uint8_t *input, size_t length,
+                   uint8_t *output, size_t capacity, char *error);
+
+/* Moves the result of a command `secret` to output, and wipes the engine's copy.
+ * Each result is taken once. Returns its length, ALK_ERANGE when it does not fit
+ * (it can be taken again) or ALK_EINVAL when there is none of that number. */
+int64_t alk_take(int64_t env, int64_t result, uint8_t *output, size_t capacity);
+
+/* Closes an environment: its connections, servers and pending work end, and its
+ * stores are wiped before it returns. After it
  * has returned, wake is not called again. Closing twice gives ALK_EBADF. */
 int32_t alk_close(int64_t env);
 

@@ -143,6 +143,69 @@ Napi::Value Environment::AttachBytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>(id));
 }
 
+namespace {
+
+// The memory of a Uint8Array.
+bool BytesOf(napi_env env, napi_value value, uint8_t** data, size_t* length) {
+  napi_typedarray_type type;
+  void* start = nullptr;
+  if (napi_get_typedarray_info(env, value, &type, length, &start, nullptr, nullptr) != napi_ok || type != napi_uint8_array) {
+    return false;
+  }
+  *data = static_cast<uint8_t*>(start);
+  return true;
+}
+
+}  // namespace
+
+// secret(name, handle, arguments, input, output): a short operation on secrets.
+// Returns how many bytes of output it wrote, or the error object as text. What is
+// secret stays in the two arrays.
+Napi::Value Environment::Secret(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (handle_ == 0) return Throw(env, "the engine is closed");
+  char name[32];
+  char short_arguments[512];
+  std::string long_arguments;
+  const char* arguments = short_arguments;
+  size_t length = 0;
+  int64_t handle = 0;
+  uint8_t *input = nullptr, *output = nullptr;
+  size_t input_length = 0, capacity = 0;
+  if (info.Length() < 5 || napi_get_value_string_utf8(env, info[0], name, sizeof name, nullptr) != napi_ok ||
+      napi_get_value_int64(env, info[1], &handle) != napi_ok ||
+      napi_get_value_string_utf8(env, info[2], short_arguments, sizeof short_arguments, &length) != napi_ok ||
+      !BytesOf(env, info[3], &input, &input_length) || !BytesOf(env, info[4], &output, &capacity)) {
+    return Throw(env, "secret wants a name, a number, a text and two Uint8Arrays");
+  }
+  if (length + 4 >= sizeof short_arguments) {  // it may have been cut
+    long_arguments = info[2].As<Napi::String>().Utf8Value();
+    arguments = long_arguments.c_str();
+  }
+  char error[ALK_ERROR_SIZE];
+  int64_t result = alk_secret(handle_, name, handle, arguments, input, input_length, output, capacity, error);
+  if (result >= 0) return Napi::Number::New(env, static_cast<double>(result));
+  if (result != ALK_EFAILED) return Throw(env, result == ALK_ERANGE ? "the result does not fit" : "the engine failed");
+  napi_value text;
+  if (napi_create_string_utf8(env, error, NAPI_AUTO_LENGTH, &text) != napi_ok) return Napi::Value();
+  return Napi::Value(env, text);
+}
+
+// take(result, output): moves a result of the engine to output; its length.
+Napi::Value Environment::Take(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (handle_ == 0) return Throw(env, "the engine is closed");
+  int64_t number = 0;
+  uint8_t* output = nullptr;
+  size_t capacity = 0;
+  if (info.Length() < 2 || napi_get_value_int64(env, info[0], &number) != napi_ok || !BytesOf(env, info[1], &output, &capacity)) {
+    return Throw(env, "take wants a number and a Uint8Array");
+  }
+  int64_t length = alk_take(handle_, number, output, capacity);
+  if (length < 0) return Throw(env, "there is no such result");
+  return Napi::Number::New(env, static_cast<double>(length));
+}
+
 // poll(): the next batch of completions as JSON text, or undefined.
 Napi::Value Environment::Poll(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();

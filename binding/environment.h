@@ -38,6 +38,8 @@ class Environment {
   Napi::Value Open(const Napi::CallbackInfo& info);
   Napi::Value Submit(const Napi::CallbackInfo& info);
   Napi::Value AttachBytes(const Napi::CallbackInfo& info);
+  Napi::Value Secret(const Napi::CallbackInfo& info);
+  Napi::Value Take(const Napi::CallbackInfo& info);
   Napi::Value Poll(const Napi::CallbackInfo& info);
   Napi::Value SetReferenced(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);

@@ -23,15 +23,16 @@ var mayImport = map[string][]string{
 	"principal": {},
 	"auth":      {"principal"},
 	"transport": {"principal"},
+	"config":    {},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
 	"fileop":    {"call"},
 	"execop":    {"call"},
-	"node":      {"auth", "call", "frameif", "principal", "route", "secret", "transport"},
+	"node":      {"auth", "call", "config", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
-	"cabi":       {"auth", "call", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"auth", "call", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
+	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
+	"cmd/alknet": {"auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
 }
 
 // mayUseCgo is the one package that does.

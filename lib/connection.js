@@ -7,7 +7,7 @@ const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'signal'];
+const OPTIONS = ['key', 'passphrase', 'identity', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -29,7 +29,7 @@ class Connection extends Node {
     keyOptions(out, options);
     const connection = new Connection();
     connection.#told.address = address;
-    await connection._open('connect', out, options.signal);
+    await connection._open('connect', out, options);
     return connection;
   }
 

@@ -7,6 +7,7 @@ const native = require('./native.js');
 const KIND = {
   opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
   disconnected: 10, reconnected: 11, closed: 12, sessionOpened: 13, sessionClosed: 14, log: 15, settled: 16,
+  audit: 17, warning: 18,
 };
 
 // A batch of commands leaves before the end of the turn when it has so many UTF-16
@@ -21,12 +22,14 @@ let text = '';
 let scheduled = false;
 let nextNode = 0;
 let nextRequest = 0;
+let nextSecret = 0; // of stores, keys and identities
 let pins = 0; // reasons to keep the process alive
 
 const nodes = new Map(); // number -> object with the on… methods of a node
 const requests = new Map(); // number -> { responded, event, completed, failed }
 const incoming = new Map(); // number -> { cancelled, credit }
 const sessions = new Map(); // number -> node number
+const stores = new Map(); // number -> WeakRef of a store of secrets
 
 function flush() {
   scheduled = false;
@@ -35,12 +38,18 @@ function flush() {
   native.submit(batch);
 }
 
+/** Opens the engine, the first time. */
+function start() {
+  if (open) return;
+  native.open(onWake);
+  open = true;
+  // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
+  process.on('exit', native.close);
+}
+
 /** Adds a command; it leaves at the end of this turn, with all others of it. */
 function send(command) {
-  if (!open) {
-    native.open(onWake);
-    open = true;
-  }
+  start();
   if (text.length + command.length > MAX_BATCH) flush();
   text += command;
   if (!scheduled) {
@@ -72,8 +81,8 @@ function dispatch(batch) {
 
 function deliver(kind, handle, payload) {
   switch (kind) {
-    case KIND.responded: return take(requests, handle)?.responded(payload.output);
-    case KIND.event: return requests.get(handle)?.event(payload.output);
+    case KIND.responded: return take(requests, handle)?.responded(payload?.output ?? null);
+    case KIND.event: return requests.get(handle)?.event(payload?.output ?? null);
     case KIND.completed: return take(requests, handle)?.completed();
     case KIND.error: return take(requests, handle)?.failed(payload);
     case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);
@@ -91,6 +100,8 @@ function deliver(kind, handle, payload) {
     case KIND.sessionClosed:
       sessions.delete(handle);
       return nodes.get(payload.node)?.onSessionClosed(handle, payload);
+    case KIND.audit: return stores.get(handle)?.deref()?.onAudit(payload);
+    case KIND.warning: return stores.get(handle)?.deref()?.onWarning(payload);
     case KIND.log:
       for (const node of nodes.values()) node.onLog(payload);
   }
@@ -113,6 +124,9 @@ function addRequest(request) {
   requests.set(++nextRequest, request);
   return nextRequest;
 }
+
+/** A number for a store, a key or an identity. */
+function secretNumber() { return ++nextSecret; }
 
 /** Keeps the process alive until unpin. */
 function pin() {
@@ -151,5 +165,7 @@ function invoke(name, input) {
 
 // The addon is one per thread, this module may be there again: a test runner that
 // resets modules, two installed copies that find one addon. They share its pipe.
-native.engine ??= { send, addNode, addRequest, pin, unpin, attach, invoke, incoming, nodes, requests, sessions };
+native.engine ??= {
+  start, send, flush, poll: onWake, addNode, addRequest, secretNumber, pin, unpin, attach, invoke, incoming, nodes, requests, sessions, stores,
+};
 module.exports = native.engine;

@@ -67,6 +67,7 @@ function run(node, number, operation, kind, told, input, session, handler) {
       this.onRoom?.();
     },
     cancelled({ reason, message }) {
+      if (this.over) return; // it was answered while this was under way
       this.over = true;
       engine.unpin();
       Context.cancel(context, new AlknetError(CODES[reason] ?? 'ABORTED', message, { operation }));

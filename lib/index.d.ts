@@ -11,7 +11,8 @@ export const version: string;
 /** The codes of the call protocol. An operation may define further ones, in upper case. */
 export type ErrorCode =
   | 'NOT_FOUND' | 'FORBIDDEN' | 'UNAUTHENTICATED' | 'INVALID_INPUT' | 'CONFLICT' | 'UNIMPLEMENTED' | 'TIMEOUT'
-  | 'ABORTED' | 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED' | 'PROTOCOL_ERROR' | 'INTERNAL' | (string & {});
+  | 'ABORTED' | 'UNAVAILABLE' | 'RESOURCE_EXHAUSTED' | 'PROTOCOL_ERROR' | 'INTERNAL'
+  | SecretErrorCode | (string & {});
 
 /** A failure of the call protocol, of either side. Handlers throw it to answer with its code. */
 export class AlknetError extends Error {
@@ -36,7 +37,7 @@ export interface GeneratedKey {
   privateKey: string;
   /** A line for authorized_keys. */
   publicKey: string;
-  /** The key in the form that addresses carry: base58 of a multicodec. */
+  /** The key in the form that addresses carry: base58btc of its 32 bytes. */
   endpointId: string;
   /** SHA256:…, as ssh-keygen -l prints it. */
   fingerprint: string;
@@ -72,6 +73,8 @@ export interface KeyOptions {
   key?: string | Uint8Array;
   /** Of a protected key. Prefer bytes: a string cannot be wiped. */
   passphrase?: string | Uint8Array;
+  /** In place of key: a key of a store, which signs there. When the store is locked, open sessions go on and new ones are LOCKED. */
+  identity?: SecretIdentity;
 }
 
 export interface ConnectOptions extends KeyOptions {
@@ -299,3 +302,229 @@ export function connect(address: string, options?: ConnectOptions): Promise<Conn
 
 /** Starts a node that listens. Without a key it makes one that lives as long as the server. */
 export function serve(options?: ServeOptions): Promise<Server>;
+
+/** The codes of a store's errors, see docs/guide/secrets.md. */
+export type SecretErrorCode =
+  | 'LOCKED' | 'ALREADY_UNLOCKED' | 'CLOSED' | 'MEMORY_LOCK' | 'INVALID_MNEMONIC' | 'INVALID_PATH' | 'INVALID_INPUT'
+  | 'DECRYPTION_FAILED' | 'UNKNOWN_KEY_VERSION' | 'NOT_EXPORTABLE' | 'RESOURCE_EXHAUSTED';
+
+/** A wordlist of BIP-39. */
+export type Wordlist =
+  | 'english' | 'japanese' | 'korean' | 'spanish' | 'chinese_simplified' | 'chinese_traditional' | 'french' | 'italian' | 'czech';
+
+/** How many words a phrase has: 128, 160, 192, 224 or 256 bits. */
+export type WordCount = 12 | 15 | 18 | 21 | 24;
+
+/** What a key is for: RFC 8032, secp256k1, or AES-256-GCM. */
+export type KeyType = 'ed25519' | 'secp256k1' | 'aes-256-gcm';
+
+/** The names of all wordlists. */
+export const wordlists: readonly Wordlist[];
+
+/**
+ * Makes a random phrase, as UTF-8; wipe it after use. Default: 24 English words.
+ */
+export function generateMnemonic(options?: { words?: WordCount; wordlist?: Wordlist }): Uint8Array;
+
+/**
+ * Tells the wordlist of a phrase. The phrase is neither changed nor wiped. Throws AlknetError INVALID_MNEMONIC for a wrong
+ * count of words, an unknown word, by its position, or a wrong checksum.
+ */
+export function validateMnemonic(phrase: Uint8Array | string): Wordlist;
+
+/** A sealed value: AES-256-GCM, in standard base64. Not secret; the form is frozen. */
+export interface EncryptedData {
+  /** The version of the sealing key. */
+  key_version: number;
+  /** 32 random bytes that mean nothing, kept for compatibility. */
+  salt: string;
+  /** The nonce, 12 bytes. */
+  iv: string;
+  /** Ciphertext and tag. */
+  data: string;
+}
+
+export interface SecretStoreOptions {
+  /** False closes the door out: every export of a private key is NOT_EXPORTABLE. Default true. */
+  exportable?: boolean;
+  /** Makes unlocking fail with MEMORY_LOCK where the system refuses to lock memory. Default false: a warning and `status.memory`. */
+  requireLockedMemory?: boolean;
+  /** How many derived keys are kept. Default 64; 0 for none. */
+  cacheSize?: number;
+  /** Milliseconds that a derived key is kept. Default 1 hour; Infinity for as long as the store is unlocked. */
+  cacheTtl?: number;
+  /** Milliseconds without use after which the store locks itself. Default: never. */
+  idleTimeout?: number;
+  /** `status.sealCounts` of before: with it the limit of seals for one key spans restarts. */
+  sealCounts?: { [version: number]: number };
+}
+
+export interface SecretStatus {
+  state: 'locked' | 'unlocked';
+  /** Where the secrets lie: 'unlocked' memory is guarded and wiped, but may be swapped to disk. */
+  memory: 'none' | 'locked' | 'unlocked';
+  exportable: boolean;
+  closed: boolean;
+  /** Derived keys in the cache. */
+  cached: number;
+  /** How often each version of the sealing key has sealed. */
+  sealCounts: { [version: number]: number };
+}
+
+/** What happened in a store; never a value. */
+export interface AuditEvent {
+  time: Date;
+  /** sign, seal, open and password are told of only when they fail. */
+  action: 'unlock' | 'lock' | 'idle_lock' | 'derive' | 'export' | 'sign' | 'seal' | 'open' | 'password';
+  path?: string;
+  type?: KeyType;
+  /** Why it failed. */
+  code?: SecretErrorCode;
+}
+
+interface SecretEvents {
+  audit: [event: AuditEvent];
+  /** Memory is not locked; told at most once per store. Without a listener it becomes a process warning. */
+  warning: [message: string];
+}
+
+interface SealOptions {
+  /** Whether the plaintext is wiped once it is sealed. Default true. */
+  wipe?: boolean;
+}
+
+/** A derived key that can be used and not read. After the store was locked it is dead: derive it again. */
+export class SecretKey {
+  private constructor();
+  /** Where it was derived, with ' for hardened levels. */
+  readonly path: string;
+  readonly type: KeyType;
+  readonly store: SecretStore;
+  /** A copy of the public key: 32 bytes, or 33 for secp256k1 (compressed, SEC 1); null for a sealing key. */
+  readonly publicKey: Uint8Array | null;
+  /**
+   * Signs. Ed25519: a message of any length, 64 bytes (RFC 8032). secp256k1: a digest of 32 bytes, 65 bytes r ‖ s ‖ recovery id
+   * (RFC 6979, low s). The message is not wiped.
+   */
+  sign(message: Uint8Array): Promise<Uint8Array>;
+  signSync(message: Uint8Array): Uint8Array;
+  /** Encrypts with an aes-256-gcm key, at most 32 MiB: nonce ‖ ciphertext ‖ tag. The plaintext is wiped once it is sealed. */
+  seal(plaintext: Uint8Array, options?: SealOptions): Promise<Uint8Array>;
+  sealSync(plaintext: Uint8Array, options?: SealOptions): Uint8Array;
+  /** Decrypts what seal gave. The plaintext is yours to wipe. DECRYPTION_FAILED for every fault of the data. */
+  open(sealed: Uint8Array): Promise<Uint8Array>;
+  openSync(sealed: Uint8Array): Uint8Array;
+  /** The 32 bytes of the private key, yours to wipe. NOT_EXPORTABLE if the store is not exportable. */
+  exportPrivateKey(): Promise<Uint8Array>;
+  exportPrivateKeySync(): Uint8Array;
+  toJSON(): { path: string; type: KeyType; publicKey?: string };
+}
+
+/** An Ed25519 key of a store, for the option `identity` of connect and serve: handshakes and tokens are signed in the store. */
+export class SecretIdentity {
+  private constructor();
+  readonly store: SecretStore;
+  readonly path: string;
+  /** A line for authorized_keys. */
+  readonly publicKey: string;
+  readonly endpointId: string;
+  /** SHA256:…, as ssh-keygen -l prints it. */
+  readonly fingerprint: string;
+  toJSON(): { path: string; publicKey: string; endpointId: string; fingerprint: string };
+}
+
+interface AccountOptions {
+  /** The account m/44'/60'/0'/0/index. Default 0. */
+  index?: number;
+  /** Another path, in place of index. */
+  path?: string;
+}
+
+/** Typed data as eth_signTypedData_v4 takes it (EIP-712). */
+export interface TypedData {
+  types: { [name: string]: readonly { name: string; type: string }[] };
+  primaryType: string;
+  /** Values may be BigInt. */
+  domain: { [name: string]: unknown };
+  message: { [name: string]: unknown };
+}
+
+/** The Ethereum accounts of a store. Signatures are 0x and 65 bytes in hexadecimal: r ‖ s ‖ v, v being 27 or 28. */
+export interface Ethereum {
+  /** With the checksum of EIP-55. */
+  address(options?: AccountOptions): Promise<string>;
+  addressSync(options?: AccountOptions): string;
+  /** Signs 32 bytes as they are, a transaction's hash included: never let strangers choose them. */
+  signDigest(digest: Uint8Array | string, options?: AccountOptions): Promise<string>;
+  signDigestSync(digest: Uint8Array | string, options?: AccountOptions): string;
+  /** Signs as personal_sign does (EIP-191). */
+  signMessage(message: Uint8Array | string, options?: AccountOptions): Promise<string>;
+  signMessageSync(message: Uint8Array | string, options?: AccountOptions): string;
+  /** Signs as eth_signTypedData_v4 does; read strictly, at most 1 MiB of JSON. */
+  signTypedData(typedData: TypedData | string, options?: AccountOptions): Promise<string>;
+  signTypedDataSync(typedData: TypedData | string, options?: AccountOptions): string;
+}
+
+export interface PasswordPolicy {
+  /** Characters, from 4 to 128. Default 20. */
+  length?: number;
+  /** At least one of each. Default: all four. */
+  classes?: readonly ('lower' | 'upper' | 'digits' | 'symbols')[];
+}
+
+/**
+ * One mnemonic, and every key that is derived from it. It begins locked. What it holds is in memory that is locked, guarded and
+ * left out of core dumps, outside of the JavaScript heap. Methods reject, or throw, AlknetError with a SecretErrorCode; wrong
+ * arguments are TypeError or RangeError.
+ */
+export class SecretStore extends EventEmitter {
+  constructor(options?: SecretStoreOptions);
+  /**
+   * Unlocks the store with a BIP-39 phrase. Phrase and passphrase are wiped before this returns, whatever comes of it. Prefer
+   * bytes: strings are taken, and cannot be wiped. Aborting leaves the store locked.
+   */
+  unlock(mnemonic: Uint8Array | string, options?: { passphrase?: Uint8Array | string; signal?: AbortSignal }): Promise<void>;
+  /** Unlocks the store with a new phrase, and gives it: this once. Back it up, then wipe it. Default: 24 English words. */
+  create(options?: { words?: WordCount; wordlist?: Wordlist; passphrase?: Uint8Array | string; signal?: AbortSignal }): Promise<Uint8Array>;
+  /** Wipes everything and kills all keys. With `disconnect`, connections and sessions that have their identity from here end with LOCKED. */
+  lock(options?: { disconnect?: boolean }): void;
+  readonly locked: boolean;
+  readonly status: SecretStatus;
+  /** A handle for the key at a path such as `m/74'/0'/0'/0'`. Default type: ed25519. */
+  derive(path: string, type?: KeyType): Promise<SecretKey>;
+  deriveSync(path: string, type?: KeyType): SecretKey;
+  /** Seals a value of at most 32 MiB with a version of the sealing key, 2 by default. The plaintext is wiped once it is sealed. */
+  encrypt(plaintext: Uint8Array, options?: SealOptions & { version?: number }): Promise<EncryptedData>;
+  encryptSync(plaintext: Uint8Array, options?: SealOptions & { version?: number }): EncryptedData;
+  /** Opens a value, given as an object or JSON. The plaintext is yours to wipe. DECRYPTION_FAILED, UNKNOWN_KEY_VERSION, INVALID_INPUT. */
+  decrypt(data: EncryptedData | string): Promise<Uint8Array>;
+  decryptSync(data: EncryptedData | string): Uint8Array;
+  /** Opens a value and seals it with another version of the key; it does not leave the store. */
+  rotate(data: EncryptedData | string, options?: { version?: number }): Promise<EncryptedData>;
+  rotateSync(data: EncryptedData | string, options?: { version?: number }): EncryptedData;
+  /** The password for a site, always the same: ASCII, yours to wipe. */
+  password(site: string, policy?: PasswordPolicy): Promise<Uint8Array>;
+  passwordSync(site: string, policy?: PasswordPolicy): Uint8Array;
+  /** The same as bytes of any value, from 1 to 8160 of them. Default 32. */
+  passwordBytes(site: string, length?: number): Promise<Uint8Array>;
+  passwordBytesSync(site: string, length?: number): Uint8Array;
+  readonly ethereum: Ethereum;
+  /** An Ed25519 key as a line of authorized_keys. Default path: the identity, `m/74'/0'/0'/0'`. */
+  sshPublicKey(options?: { path?: string; comment?: string }): Promise<string>;
+  sshPublicKeySync(options?: { path?: string; comment?: string }): string;
+  /** The private key as an OpenSSH file, yours to wipe. With a passphrase, which is wiped, it takes some tenths of a second. NOT_EXPORTABLE. */
+  sshPrivateKey(options?: { path?: string; comment?: string; passphrase?: Uint8Array | string }): Promise<Uint8Array>;
+  /** An AuthToken, a credential for about five minutes from `at`. Default: the identity, now. */
+  authToken(options?: { path?: string; at?: Date }): Promise<string>;
+  authTokenSync(options?: { path?: string; at?: Date }): string;
+  /** What connect and serve take as `identity`. Throws LOCKED in a locked store. Default path: `m/74'/0'/0'/0'`. */
+  identity(options?: { path?: string }): SecretIdentity;
+  /** Wipes the store for good. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+  toJSON(): SecretStatus;
+
+  on<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+  once<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+  off<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+}

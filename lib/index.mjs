@@ -1,4 +1,7 @@
 import alknet from './index.js';
 
-export const { connect, serve, generateKey, publicKey, parseAddress, AlknetError, Connection, Server, Session, Subscription, version } = alknet;
+export const {
+  connect, serve, generateKey, publicKey, parseAddress, AlknetError, Connection, Server, Session, Subscription, version,
+  SecretStore, SecretKey, SecretIdentity, wordlists, generateMnemonic, validateMnemonic,
+} = alknet;
 export default alknet;

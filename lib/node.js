@@ -6,6 +6,7 @@ const { inspect } = require('node:util');
 const engine = require('./engine.js');
 const check = require('./options.js');
 const { run } = require('./handler.js');
+const { SecretIdentity } = require('./secret-identity.js');
 const { AlknetError, fromEngine } = require('./error.js');
 
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
@@ -22,7 +23,7 @@ class Node extends EventEmitter {
   #early = []; // events from before the application could listen
 
   /** Sends the command that opens the node; resolves when it is open. */
-  _open(command, options, signal) {
+  _open(command, options, { signal, identity }) {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const at = {};
     Error.captureStackTrace(at, this._open);
@@ -37,6 +38,7 @@ class Node extends EventEmitter {
       signal?.addEventListener('abort', onAbort, { once: true });
       const end = () => signal?.removeEventListener('abort', onAbort);
       this.#opening = {
+        identity, // lives as long as the node
         resolve: (told) => { end(); resolve(told); },
         reject: (payload) => { end(); reject(fromEngine(payload, undefined, at)); },
       };
@@ -186,7 +188,12 @@ class Node extends EventEmitter {
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */
 function keyOptions(out, options) {
-  const { key, passphrase } = options;
+  const { key, passphrase, identity } = options;
+  if (identity !== undefined) {
+    if (key !== undefined) throw new TypeError('the options key and identity exclude each other');
+    if (!(identity instanceof SecretIdentity)) throw new TypeError(`the option identity must come from SecretStore.identity, and is ${check.describe(identity)}`);
+    out.identity = identity._number;
+  }
   if (key === undefined) {
     if (passphrase !== undefined) throw new TypeError('the option passphrase needs the option key');
     return;

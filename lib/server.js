@@ -5,7 +5,7 @@ const { Session } = require('./session.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
-const OPTIONS = ['listen', 'key', 'passphrase', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
+const OPTIONS = ['listen', 'key', 'passphrase', 'identity', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
 const LIMITS = ['maxFrame', 'maxInFlight', 'maxQueued'];
 
 /** A node that listens, made by serve(). */
@@ -33,7 +33,7 @@ class Server extends Node {
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);
     const server = new Server();
-    server.#told = await server._open('serve', out, options.signal);
+    server.#told = await server._open('serve', out, options);
     return server;
   }
 

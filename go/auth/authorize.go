@@ -34,7 +34,7 @@ func AppendAuthorizedKey(path string, grant Grant) (added bool, err error) {
 	for old := range bytes.Lines(data) {
 		text := bytes.TrimSpace(old)
 		if len(text) > 0 && text[0] != '#' {
-			if known, err := parseGrant(text); err == nil && subtle.ConstantTimeCompare(known.Key, grant.Key) == 1 {
+			if known, err := parseGrant(text); err == nil && known.CertAuthority == grant.CertAuthority && subtle.ConstantTimeCompare(known.Key, grant.Key) == 1 {
 				if added {
 					out.WriteString(line + "\n")
 				}
@@ -78,6 +78,9 @@ func replaceFile(path string, data []byte) error {
 // line gives the grant as a line of authorized_keys.
 func (g *Grant) line() (string, error) {
 	var options []string
+	if g.CertAuthority {
+		options = append(options, "cert-authority")
+	}
 	add := func(name string, values []string) error {
 		for _, v := range values {
 			if v == "" || strings.ContainsAny(v, ",\"\\\n\r") || strings.TrimSpace(v) != v {
@@ -86,6 +89,11 @@ func (g *Grant) line() (string, error) {
 		}
 		options = append(options, fmt.Sprintf(`%s="%s"`, name, strings.Join(values, ",")))
 		return nil
+	}
+	if len(g.Principals) > 0 {
+		if err := add("principals", g.Principals); err != nil {
+			return "", err
+		}
 	}
 	if g.Scopes != nil {
 		if err := add("scopes", g.Scopes); err != nil {
@@ -108,12 +116,18 @@ func (g *Grant) line() (string, error) {
 		for _, prefix := range g.From {
 			from = append(from, prefix.String())
 		}
+		for _, prefix := range g.NotFrom {
+			from = append(from, "!"+prefix.String())
+		}
 		if err := add("from", from); err != nil {
 			return "", err
 		}
 	}
 	if !g.Expires.IsZero() {
 		options = append(options, fmt.Sprintf(`expiry-time="%s"`, g.Expires.UTC().Format("20060102150405Z")))
+	}
+	if g.NoForwarding {
+		options = append(options, "no-port-forwarding")
 	}
 	if strings.ContainsAny(g.Comment, "\n\r") {
 		return "", errors.New("the key's comment must be one line")

@@ -3,6 +3,7 @@ package auth
 import (
 	"bytes"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -22,13 +23,24 @@ type Grant struct {
 	// Expires ends the grant; zero means never.
 	Expires time.Time
 	// From restricts the addresses that the key may come from; empty means any.
-	From []netip.Prefix
+	// NotFrom are exceptions to that.
+	From, NotFrom []netip.Prefix
+	// CertAuthority says that the key is an authority, whose user certificates are
+	// accepted; the key itself is not.
+	CertAuthority bool
+	// Principals are those of which a certificate must name one; nil means any.
+	Principals []string
+	// NoForwarding forbids tunnels.
+	NoForwarding bool
 }
 
-// ParseAuthorizedKeys reads an OpenSSH authorized_keys file of Ed25519 keys. The
-// options expiry-time= and from= (addresses and CIDR networks) mean what they mean
-// in sshd(8); scopes="a,b" and resources="type=id,type=id" are this project's.
-// Any other option, or anything that cannot be read, fails with file and line.
+// ParseAuthorizedKeys reads an OpenSSH authorized_keys file of Ed25519 keys. These
+// options mean what they mean in sshd(8): cert-authority, principals=, expiry-time=,
+// from= (addresses and CIDR networks, with ! for exceptions), restrict,
+// no-port-forwarding and port-forwarding; so do those about terminals, agents, X11
+// and rc files, which have nothing to act on here. scopes="a,b" and
+// resources="type=id,type=id" are this project's. Any other option, or anything that
+// cannot be read, fails with file and line.
 func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
 	var grants []Grant
 	for n, line := range bytes.Split(data, []byte("\n")) {
@@ -38,12 +50,42 @@ func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
 		}
 		grant, err := parseGrant(line)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", file, n+1, err)
+			return nil, &LineError{file, n + 1, err}
 		}
 		grants = append(grants, grant)
 	}
 	return grants, nil
 }
+
+// ParseRevokedKeys reads a file of public keys, a line each, without options.
+func ParseRevokedKeys(file string, data []byte) ([]ed25519.PublicKey, error) {
+	var keys []ed25519.PublicKey
+	for n, line := range bytes.Split(data, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		key, _, err := ParsePublicKey(string(line))
+		if err != nil {
+			return nil, &LineError{file, n + 1, err}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// LineError is what is wrong with one line of a file.
+type LineError struct {
+	File string
+	Line int // from 1
+	Err  error
+}
+
+// Error gives "file:line: what is wrong".
+func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *LineError) Unwrap() error { return e.Err }
 
 func parseGrant(line []byte) (Grant, error) {
 	public, comment, options, _, err := ssh.ParseAuthorizedKey(line)
@@ -59,6 +101,9 @@ func parseGrant(line []byte) (Grant, error) {
 		if err := grant.apply(strings.ToLower(name), unquote(value)); err != nil {
 			return Grant{}, err
 		}
+	}
+	if grant.Principals != nil && !grant.CertAuthority {
+		return Grant{}, errors.New("option principals goes with cert-authority: a plain key has none")
 	}
 	return grant, nil
 }
@@ -90,20 +135,42 @@ func (g *Grant) apply(name, value string) error {
 		}
 		g.Expires = expires
 	case "from":
-		for _, pattern := range split(value) {
-			prefix, err := parsePrefix(pattern)
-			if err != nil {
-				return err
-			}
-			g.From = append(g.From, prefix)
-		}
-		if len(g.From) == 0 {
-			return fmt.Errorf("option from is empty: want addresses or networks")
-		}
+		return g.RestrictFrom(split(value))
 	case "cert-authority":
-		return fmt.Errorf("option cert-authority: certificates are not accepted by this version")
+		g.CertAuthority = true
+	case "principals":
+		if g.Principals = split(value); len(g.Principals) == 0 {
+			return errors.New("option principals is empty: want names")
+		}
+	case "restrict", "no-port-forwarding":
+		g.NoForwarding = true
+	case "port-forwarding":
+		g.NoForwarding = false
+	case "no-pty", "no-agent-forwarding", "no-x11-forwarding", "no-user-rc", "pty", "agent-forwarding", "x11-forwarding", "user-rc":
+		// There are no terminals, agents, displays and rc files to allow or forbid.
 	default:
 		return fmt.Errorf("option %q is not known: this line would grant more than it says", name)
+	}
+	return nil
+}
+
+// RestrictFrom sets From and NotFrom from patterns as the option from= has them.
+func (g *Grant) RestrictFrom(patterns []string) error {
+	g.From, g.NotFrom = nil, nil
+	for _, pattern := range patterns {
+		address, except := strings.CutPrefix(pattern, "!")
+		prefix, err := parsePrefix(address)
+		if err != nil {
+			return err
+		}
+		if except {
+			g.NotFrom = append(g.NotFrom, prefix)
+		} else {
+			g.From = append(g.From, prefix)
+		}
+	}
+	if len(g.From) == 0 {
+		return errors.New("option from names no address that the key may come from: want addresses or networks, and exceptions after them")
 	}
 	return nil
 }

@@ -44,8 +44,8 @@ func TestAuthorizedKeys(t *testing.T) {
 		t.Errorf("no scopes: %+v", grants[3])
 	}
 	for line, want := range map[string]string{
-		"hello": "not a line", "no-pty " + keyLine(1): `"no-pty" is not known`, `command="ls" ` + keyLine(1): `"command"`,
-		"cert-authority " + keyLine(1): "certificates", `from="*.example.com" ` + keyLine(1): "wildcards", `from="" ` + keyLine(1): "empty",
+		"hello": "not a line", "verify-required " + keyLine(1): `"verify-required" is not known`, `command="ls" ` + keyLine(1): `"command"`,
+		`from="*.example.com" ` + keyLine(1): "wildcards", `from="" ` + keyLine(1): "names no address", `from="!192.0.2.1" ` + keyLine(1): "names no address", `principals="a" ` + keyLine(1): "cert-authority", `cert-authority,principals="" ` + keyLine(1): "empty", `permitopen="a:1" ` + keyLine(1): `"permitopen"`,
 		`expiry-time="tomorrow" ` + keyLine(1): "YYYYMMDD", `resources="p1" ` + keyLine(1): "type=id",
 		"ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7 x": "not a line",
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Identity is who is calling. A nil *Identity is an anonymous caller.
@@ -17,6 +18,13 @@ type Identity struct {
 	Scopes []string `json:"scopes"`
 	// Resources lists, by type, the ids of the resources that the identity may name.
 	Resources map[string][]string `json:"resources,omitempty"`
+	// Expires is when the credential ends that the identity came from; zero is never.
+	Expires time.Time `json:"-"`
+	// NoForwarding says that the credential forbids tunnels, whatever its scopes: a
+	// certificate without permit-port-forwarding, or a key with no-port-forwarding.
+	NoForwarding bool `json:"-"`
+
+	via *credential // what KeySet.Renew looks up again; nil of other providers
 }
 
 // HasScope reports whether a granted scope covers the required one.
@@ -44,9 +52,26 @@ func (i *Identity) HasResource(kind, id string) bool {
 // the credential was looked at and refused.
 var ErrUnauthenticated = errors.New("unauthenticated")
 
-// RejectError says in one word, for the log and never for the peer, why a
-// credential was refused.
-type RejectError struct{ Reason string }
+// RejectError says, for the log and never for the peer, why a credential was
+// refused.
+type RejectError struct {
+	// Reason is one word.
+	Reason string
+	// Claimed is the id that the credential would have given, as far as it could be
+	// read: a fingerprint, or the prefix of an API key.
+	Claimed string
+}
+
+func reject(reason string) *RejectError { return &RejectError{Reason: reason} }
+
+// claimed adds to a refusal whose credential it was of.
+func claimed(id *Identity, err error, claim string) (*Identity, error) {
+	var rejected *RejectError
+	if errors.As(err, &rejected) {
+		return nil, &RejectError{rejected.Reason, claim}
+	}
+	return id, err
+}
 
 // Error returns the reason.
 func (e *RejectError) Error() string { return "credential refused: " + e.Reason }
@@ -59,4 +84,21 @@ func (e *RejectError) Unwrap() error { return ErrUnauthenticated }
 type IdentityProvider interface {
 	IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*Identity, error)
 	IdentityFromToken(ctx context.Context, token string) (*Identity, error)
+}
+
+// CertificateProvider is an IdentityProvider that can accept OpenSSH certificates.
+type CertificateProvider interface {
+	// AcceptsCertificates reports whether there is an authority whose certificates are
+	// accepted; without one, a key that is not known need not be heard any further.
+	AcceptsCertificates() bool
+	// IdentityFromCertificate returns the identity of the holder of a certificate.
+	// proven is the key that a handshake has proven, which must be the certified one;
+	// where it is nil, token must be signed with the certified key.
+	IdentityFromCertificate(ctx context.Context, certificate string, proven ed25519.PublicKey, token string) (*Identity, error)
+}
+
+// Renewer is an IdentityProvider that can say what has become of an identity that it
+// once gave: it may have other scopes by now, or none, because it was revoked.
+type Renewer interface {
+	Renew(ctx context.Context, id *Identity) (*Identity, error)
 }

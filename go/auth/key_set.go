@@ -3,11 +3,13 @@ package auth
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"crypto/subtle"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 
 	"github.com/alkdev/alknet/go/principal"
 )
@@ -16,78 +18,206 @@ import (
 // no longer than this.
 const tokenWindow = 300 // s
 
-// KeySet is the set of authorized keys. It is an IdentityProvider, safe for
-// concurrent use; lookups take no lock and see a replacement as a whole.
+// Credentials is everything that a KeySet accepts.
+type Credentials struct {
+	// Grants are the authorized keys and authorities. When a key is granted twice the
+	// last grant holds; of an authority's grants, the first that fits a certificate.
+	Grants []Grant
+	// APIKeys are the API keys.
+	APIKeys []APIKey
+	// Revoked are keys that are refused whatever else says: users' keys, certified
+	// keys and authorities' keys.
+	Revoked []ed25519.PublicKey
+	// DefaultScopes are those of keys and authorities without scopes of their own.
+	DefaultScopes []string
+	// Replays takes each token once only; nil takes it again until it expires.
+	Replays *ReplayWindow
+}
+
+// KeySet is the set of accepted credentials. It is an IdentityProvider, a
+// CertificateProvider and a Renewer, safe for concurrent use; lookups take no lock
+// and see a replacement as a whole.
 type KeySet struct {
 	current atomic.Pointer[keys]
 	now     func() time.Time
 }
 
 type keys struct {
-	grants        map[[32]byte]Grant // by KeyID
+	grants        map[[32]byte]Grant   // by KeyID
+	authorities   map[[32]byte][]Grant // by KeyID
+	apiKeys       map[string]APIKey    // by prefix
+	revoked       map[[32]byte]struct{}
 	defaultScopes []string
+	replays       *ReplayWindow
 }
 
-// NewKeySet makes a set; keys without scopes of their own get defaultScopes. When a
-// key is granted twice the last grant holds.
+// credential is what an identity came from.
+type credential struct {
+	key         ed25519.PublicKey // of a key, a token or a certificate
+	certificate *ssh.Certificate
+	prefix      string // of an API key
+	hash        [sha256.Size]byte
+}
+
+// NewKeySet makes a set of authorized keys; those without scopes of their own get
+// defaultScopes.
 func NewKeySet(grants []Grant, defaultScopes []string) *KeySet {
+	return NewCredentialSet(Credentials{Grants: grants, DefaultScopes: defaultScopes})
+}
+
+// NewCredentialSet makes a set of credentials of every kind.
+func NewCredentialSet(c Credentials) *KeySet {
 	s := &KeySet{now: time.Now}
-	s.Replace(grants, defaultScopes)
+	s.ReplaceAll(c)
 	return s
 }
 
-// Replace puts another set in the place of the present one, at once and as a whole.
-// Sessions that are open are not affected.
+// Replace puts authorized keys alone in the place of the present set.
 func (s *KeySet) Replace(grants []Grant, defaultScopes []string) {
-	next := &keys{grants: make(map[[32]byte]Grant, len(grants)), defaultScopes: slices.Clone(defaultScopes)}
-	for _, grant := range grants {
-		next.grants[KeyID(grant.Key)] = grant
+	s.ReplaceAll(Credentials{Grants: grants, DefaultScopes: defaultScopes})
+}
+
+// ReplaceAll puts another set in the place of the present one, at once and as a
+// whole. Sessions that are open are for their owner to check again, with Renew.
+func (s *KeySet) ReplaceAll(c Credentials) {
+	next := &keys{
+		grants: make(map[[32]byte]Grant, len(c.Grants)), authorities: map[[32]byte][]Grant{}, apiKeys: make(map[string]APIKey, len(c.APIKeys)),
+		revoked: make(map[[32]byte]struct{}, len(c.Revoked)), defaultScopes: slices.Clone(c.DefaultScopes), replays: c.Replays,
+	}
+	for _, grant := range c.Grants {
+		if id := KeyID(grant.Key); grant.CertAuthority {
+			next.authorities[id] = append(next.authorities[id], grant)
+		} else {
+			next.grants[id] = grant
+		}
+	}
+	for _, key := range c.APIKeys {
+		next.apiKeys[key.Prefix] = key
+	}
+	for _, key := range c.Revoked {
+		next.revoked[KeyID(key)] = struct{}{}
 	}
 	s.current.Store(next)
 }
 
+func (k *keys) isRevoked(key ed25519.PublicKey) bool {
+	_, revoked := k.revoked[KeyID(key)]
+	return revoked
+}
+
 // IdentityFromKey returns the identity of a key that a handshake has proven.
 func (s *KeySet) IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*Identity, error) {
-	set := s.current.Load()
+	id, err := s.fromKey(ctx, s.current.Load(), key)
+	return claimed(id, err, principal.Fingerprint(key))
+}
+
+func (s *KeySet) fromKey(ctx context.Context, set *keys, key ed25519.PublicKey) (*Identity, error) {
 	// The map is indexed by a hash, whose lookup time tells nothing useful of the
 	// keys in it; the key itself is compared in constant time.
 	grant, ok := set.grants[KeyID(key)]
-	if !ok || subtle.ConstantTimeCompare(grant.Key, key) != 1 {
-		return nil, &RejectError{"unknown-key"}
+	switch {
+	case set.isRevoked(key):
+		return nil, reject("revoked-key")
+	case !ok || subtle.ConstantTimeCompare(grant.Key, key) != 1:
+		return nil, reject("unknown-key")
 	}
-	return s.identity(ctx, set, grant)
+	return s.identity(ctx, set, grant, grant.Key)
 }
 
 // IdentityFromToken returns the identity of the key that signed a token within
-// 300 s of now.
+// 300 s of now, or that of an API key.
 func (s *KeySet) IdentityFromToken(ctx context.Context, text string) (*Identity, error) {
+	set := s.current.Load()
+	if looksLikeAPIKey(text) {
+		prefix, hash, err := parseAPIKey(text)
+		if err != nil {
+			return nil, reject("malformed-api-key")
+		}
+		id, err := s.fromAPIKey(set, prefix, hash)
+		return claimed(id, err, prefix)
+	}
 	token, err := ParseToken(text)
 	if err != nil {
-		return nil, &RejectError{"malformed-token"}
+		return nil, reject("malformed-token")
 	}
-	set := s.current.Load()
 	grant, ok := set.grants[token.KeyID()]
 	if !ok {
-		return nil, &RejectError{"unknown-key"}
+		// As much work as for a key that is known: the answer's time does not tell.
+		_ = ed25519.Verify(standIn, token.raw[:tokenSigned], token.raw[tokenSigned:])
+		return nil, reject("unknown-key")
 	}
-	if !token.Verify(grant.Key) {
-		return nil, &RejectError{"bad-signature"}
+	var id *Identity
+	if err = s.checkToken(set, token, grant.Key); err == nil {
+		id, err = s.fromKey(ctx, set, grant.Key)
 	}
-	now, made := uint64(s.now().Unix()), token.Timestamp()
-	if made > now+tokenWindow || now > made && now-made > tokenWindow {
-		return nil, &RejectError{"token-expired"}
-	}
-	return s.identity(ctx, set, grant)
+	return claimed(id, err, principal.Fingerprint(grant.Key))
 }
 
-func (s *KeySet) identity(ctx context.Context, set *keys, grant Grant) (*Identity, error) {
+// standIn is verified against where there is no key.
+var standIn = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)
+
+// checkToken checks that key has signed the token lately.
+func (s *KeySet) checkToken(set *keys, token Token, key ed25519.PublicKey) error {
+	if !token.Verify(key) {
+		return reject("bad-signature")
+	}
+	now, made := uint64(s.now().Unix()), token.Timestamp()
+	switch {
+	case made > now+tokenWindow:
+		return reject("token-of-the-future")
+	case now > made && now-made > tokenWindow:
+		return reject("token-expired")
+	case set.replays != nil:
+		if reason := set.replays.take(token, int64(now)); reason != "" {
+			return reject(reason)
+		}
+	}
+	return nil
+}
+
+func (s *KeySet) fromAPIKey(set *keys, prefix string, hash [sha256.Size]byte) (*Identity, error) {
+	// The prefix is public; the hash is compared in constant time, and so is that of
+	// no key at all.
+	key, ok := set.apiKeys[prefix]
+	same := subtle.ConstantTimeCompare(key.Hash[:], hash[:]) == 1
+	switch {
+	case !ok || !same:
+		return nil, reject("unknown-api-key")
+	case !key.Expires.IsZero() && !s.now().Before(key.Expires):
+		return nil, reject("api-key-expired")
+	}
+	return &Identity{
+		ID: key.Prefix, Scopes: append([]string{}, key.Scopes...), Resources: key.Resources, Expires: key.Expires,
+		via: &credential{prefix: prefix, hash: hash},
+	}, nil
+}
+
+// Renew implements Renewer: it asks again for the credential that the identity came
+// from, without the proof that was given then.
+func (s *KeySet) Renew(ctx context.Context, id *Identity) (*Identity, error) {
+	set := s.current.Load()
+	switch via := id.via; {
+	case via == nil:
+		return id, nil // of another provider, which knows better
+	case via.certificate != nil:
+		return s.fromCertificate(ctx, set, via.certificate, via.key)
+	case via.prefix != "":
+		return s.fromAPIKey(set, via.prefix, via.hash)
+	default:
+		return s.fromKey(ctx, set, via.key)
+	}
+}
+
+// identity applies a grant to the key that it is for, or that its authority has
+// certified.
+func (s *KeySet) identity(ctx context.Context, set *keys, grant Grant, key ed25519.PublicKey) (*Identity, error) {
 	if !grant.Expires.IsZero() && !s.now().Before(grant.Expires) {
-		return nil, &RejectError{"key-expired"}
+		return nil, reject("key-expired")
 	}
 	if len(grant.From) > 0 {
 		addr, ok := peerAddr(ctx)
-		if !ok || !slices.ContainsFunc(grant.From, func(p netip.Prefix) bool { return p.Contains(addr) }) {
-			return nil, &RejectError{"source-address"}
+		if !ok || !contains(grant.From, addr) || contains(grant.NotFrom, addr) {
+			return nil, reject("source-address")
 		}
 	}
 	scopes := grant.Scopes
@@ -97,5 +227,8 @@ func (s *KeySet) identity(ctx context.Context, set *keys, grant Grant) (*Identit
 	if scopes == nil {
 		scopes = []string{}
 	}
-	return &Identity{ID: principal.Fingerprint(grant.Key), Scopes: scopes, Resources: grant.Resources}, nil
+	return &Identity{
+		ID: principal.Fingerprint(key), Scopes: scopes, Resources: grant.Resources, Expires: grant.Expires, NoForwarding: grant.NoForwarding,
+		via: &credential{key: key},
+	}, nil
 }

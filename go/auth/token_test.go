@@ -100,7 +100,7 @@ func TestTokenWindow(t *testing.T) {
 	set := NewKeySet([]Grant{{Key: key.Public().(ed25519.PublicKey)}}, nil)
 	set.now = func() time.Time { return now }
 	for offset, want := range map[time.Duration]string{
-		0: "", 300 * time.Second: "", -300 * time.Second: "", 301 * time.Second: "token-expired", -301 * time.Second: "token-expired", 200 * 365 * 24 * time.Hour: "token-expired",
+		0: "", 300 * time.Second: "", -300 * time.Second: "", 301 * time.Second: "token-of-the-future", -301 * time.Second: "token-expired", 200 * 365 * 24 * time.Hour: "token-of-the-future",
 	} {
 		token, err := NewToken(key, now.Add(offset))
 		must(t, err)
@@ -110,7 +110,7 @@ func TestTokenWindow(t *testing.T) {
 	future := loadTokenVectors(t).Valid[4] // a timestamp above 2^53
 	set.Replace([]Grant{{Key: unhex(t, future.PublicKey)}}, nil)
 	_, err = set.IdentityFromToken(context.Background(), future.Token)
-	wantReason(t, err, "token-expired")
+	wantReason(t, err, "token-of-the-future")
 }
 
 func wantReason(t *testing.T, err error, want string) {

@@ -1,10 +1,16 @@
 package main
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/alkdev/alknet/go/secret"
+)
 
 const (
-	maxAttachment  = 64 << 10 // bytes
-	maxAttachments = 64       // that wait for their command
+	// maxAttachment holds the largest value that a store seals, as EncryptedData.
+	maxAttachment  = secret.MaxPlaintext/3*4 + 64<<10 // bytes
+	maxAttachments = 64                               // that wait for their command
+	maxAttached    = 2 * maxAttachment                // bytes of them together
 )
 
 // attachments are bytes that came beside the text of commands, secrets most of
@@ -12,13 +18,14 @@ const (
 type attachments struct {
 	mu    sync.Mutex
 	next  int64
+	size  int // of all items
 	items map[int64][]byte
 }
 
 func (a *attachments) add(data []byte) (id int64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.items) >= maxAttachments {
+	if len(a.items) >= maxAttachments || a.size+len(data) > maxAttached {
 		clear(data)
 		return 0, false
 	}
@@ -27,6 +34,7 @@ func (a *attachments) add(data []byte) (id int64, ok bool) {
 	}
 	a.next++
 	a.items[a.next] = data
+	a.size += len(data)
 	return a.next, true
 }
 
@@ -35,6 +43,7 @@ func (a *attachments) take(id int64) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	data := a.items[id]
+	a.size -= len(data)
 	delete(a.items, id)
 	return data
 }
@@ -46,5 +55,5 @@ func (a *attachments) wipe() {
 	for _, data := range a.items {
 		clear(data)
 	}
-	a.items = nil
+	a.items, a.size = nil, 0
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
@@ -18,6 +19,7 @@ import (
 type environment struct {
 	queue       queue
 	attachments attachments
+	keyring     *keyring
 	logger      *slog.Logger
 	ctx         context.Context // ends with the environment
 	cancel      context.CancelFunc
@@ -28,6 +30,7 @@ type environment struct {
 	closed   bool
 	nodes    map[int64]*endpoint
 	requests map[int64]call.Outgoing
+	jobs     map[int64]context.CancelFunc
 	handles  map[*call.Session]int64
 }
 
@@ -37,6 +40,8 @@ type endpoint struct {
 	cancel   context.CancelFunc // stops a connect or serve that is under way
 	client   *node.Client       // one of the two, once opened
 	head     *node.Head
+	identity *identity // what it signs with, if that is of a store
+	cause    error     // why it was ended from here; guarded by environment.mu
 }
 
 func newEnvironment(wake func()) *environment {
@@ -44,7 +49,9 @@ func newEnvironment(wake func()) *environment {
 		sessions: table[call.Session]{items: map[int64]*call.Session{}},
 		incoming: table[incoming]{items: map[int64]*incoming{}},
 		nodes:    map[int64]*endpoint{},
+		keyring:  newKeyring(),
 		requests: map[int64]call.Outgoing{},
+		jobs:     map[int64]context.CancelFunc{},
 		handles:  map[*call.Session]int64{},
 	}
 	e.queue.wakeUp = wake
@@ -94,6 +101,15 @@ func (f *fields) number() int64 {
 	return n
 }
 
+// optional is a number that may be 0 for none.
+func (f *fields) optional() int64 {
+	n, err := strconv.ParseInt(string(f.next()), 10, 64)
+	if err != nil || n < 0 {
+		f.bad = true
+	}
+	return n
+}
+
 func (e *environment) command(line []byte, touched map[*call.Session]struct{}) bool {
 	f := &fields{rest: line}
 	switch string(f.next()) {
@@ -108,7 +124,7 @@ func (e *environment) command(line []byte, touched map[*call.Session]struct{}) b
 			}
 		}
 	case "A":
-		if req, reason := f.number(), f.next(); !f.bad {
+		if req, reason := f.number(), f.next(); !f.bad && !e.abortJob(req) {
 			if o, ok := e.outgoing(req); ok {
 				text, _ := wire.Text(reason)
 				o.Abort(text)
@@ -136,6 +152,8 @@ func (e *environment) command(line []byte, touched map[*call.Session]struct{}) b
 		if n, options := f.number(), f.next(); !f.bad {
 			e.closeNode(n, options)
 		}
+	case "secret":
+		e.secretJob(f)
 	case "closeSession":
 		if n, reason := f.number(), f.next(); !f.bad {
 			if s := e.sessions.get(n); s != nil {
@@ -185,18 +203,39 @@ func (e *environment) postError(kind int, handle int64, err error) {
 	e.queue.wake()
 }
 
-// close ends everything of the environment. What takes time goes on behind it: the
-// environment's queue takes nothing any more, and wakes nobody.
+// farewellTime is how long close waits for the other nodes to be told. The process may
+// end right after it, and over QUIC they would take it for alive for 30 s more.
+const farewellTime = 200 * time.Millisecond
+
+// close ends everything of the environment: its queue takes nothing any more, and
+// wakes nobody. What takes longer than farewellTime goes on behind it.
 func (e *environment) close() {
 	e.queue.close()
 	e.cancel()
 	e.attachments.wipe()
+	e.keyring.close()
 	e.mu.Lock()
 	e.closed = true
 	nodes := e.nodes
 	e.nodes = map[int64]*endpoint{}
 	e.mu.Unlock()
+	var ending sync.WaitGroup
 	for _, ep := range nodes {
-		e.run(func() { ep.stop(0) })
+		ending.Add(1)
+		e.run(func() {
+			defer ending.Done()
+			ep.stop(0)
+		})
+	}
+	ended := make(chan struct{})
+	e.run(func() {
+		ending.Wait()
+		close(ended)
+	})
+	late := time.NewTimer(farewellTime)
+	defer late.Stop()
+	select {
+	case <-ended:
+	case <-late.C:
 	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // abiVersion is ALK_ABI_VERSION, as `version` tells it.
-const abiVersion = 1
+const abiVersion = 2
 
 // invoke carries out a synchronous operation; ok false means that answer is an
 // error object. The caller wipes input and answer.

@@ -21,13 +21,19 @@ import "C"
 import (
 	"io"
 	"log"
+	"runtime/debug"
 	"unsafe"
+
+	"github.com/alkdev/alknet/go/call"
 )
 
 func init() {
 	// Libraries below write warnings through the standard logger, to a stderr that is
 	// not ours.
 	log.SetOutput(io.Discard)
+	// A panic that nobody recovers from must not show what is on the stacks. (Faults of
+	// Go's runtime itself always do.)
+	debug.SetTraceback("none")
 }
 
 func main() {} // required of a C archive, never run
@@ -115,7 +121,7 @@ func alk_invoke(name *C.alk_const_text, input *C.alk_const_bytes, length C.size_
 	}
 	in := C.GoBytes(unsafe.Pointer(input), C.int(length))
 	defer clear(in)
-	answer, ok := invoke(C.GoString((*C.char)(unsafe.Pointer(name))), in)
+	answer, ok := invoke(text(name), in)
 	defer clear(answer)
 	*needed = C.size_t(len(answer))
 	if len(answer) > int(capacity) {
@@ -126,6 +132,63 @@ func alk_invoke(name *C.alk_const_text, input *C.alk_const_bytes, length C.size_
 		return C.ALK_EFAILED
 	}
 	return C.int64_t(len(answer))
+}
+
+//export alk_secret
+func alk_secret(env C.int64_t, name *C.alk_const_text, handle C.int64_t, arguments *C.alk_const_text, input *C.alk_const_bytes, length C.size_t, output *C.uint8_t, capacity C.size_t, failure *C.char) (result C.int64_t) {
+	defer recoverInto(&result)
+	if name == nil || arguments == nil || failure == nil || output == nil && capacity > 0 || input == nil && length > 0 {
+		return C.ALK_EINVAL
+	}
+	e := environments.get(int64(env))
+	if e == nil {
+		return C.ALK_EBADF
+	}
+	// Read where it lies: a copy would be one more to wipe.
+	in := unsafe.Slice((*byte)(unsafe.Pointer(input)), int(length))
+	answer, err := e.secret(text(name), int64(handle), []byte(text(arguments)), in)
+	defer clear(answer)
+	if err != nil {
+		writeFailure(unsafe.Slice((*byte)(unsafe.Pointer(failure)), C.ALK_ERROR_SIZE), asError(err))
+		return C.ALK_EFAILED
+	}
+	if len(answer) > int(capacity) {
+		return C.ALK_ERANGE
+	}
+	copy(unsafe.Slice((*byte)(output), int(capacity)), answer)
+	return C.int64_t(len(answer))
+}
+
+func text(s *C.alk_const_text) string { return C.GoString((*C.char)(unsafe.Pointer(s))) }
+
+// writeFailure writes an error object and a zero byte. What its message quotes of
+// the caller's may make it too long: then the code must do.
+func writeFailure(dst []byte, err *call.Error) {
+	object := err.AppendJSON(nil)
+	if len(object) >= len(dst) {
+		object = (&call.Error{Code: err.Code, Message: "the operation failed"}).AppendJSON(nil)
+	}
+	dst[copy(dst[:len(dst)-1], object)] = 0
+}
+
+//export alk_take
+func alk_take(env C.int64_t, number C.int64_t, output *C.uint8_t, capacity C.size_t) (result C.int64_t) {
+	defer recoverInto(&result)
+	if output == nil && capacity > 0 {
+		return C.ALK_EINVAL
+	}
+	e := environments.get(int64(env))
+	if e == nil {
+		return C.ALK_EBADF
+	}
+	n, ok := e.keyring.take(int64(number), unsafe.Slice((*byte)(output), int(capacity)))
+	switch {
+	case ok:
+		return C.int64_t(n)
+	case n > 0:
+		return C.ALK_ERANGE
+	}
+	return C.ALK_EINVAL
 }
 
 //export alk_close

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -24,6 +25,7 @@ type keyOptions struct {
 	Key        int64  `json:"key"`        // attachment
 	Passphrase int64  `json:"passphrase"` // attachment
 	KeyPath    string `json:"keyPath"`
+	Identity   int64  `json:"identity"` // of the keyring
 }
 
 type connectOptions struct {
@@ -65,18 +67,28 @@ func (s secrets) wipe() {
 	clear(s.passphrase)
 }
 
-// load reads the key; nil without an error means that none was named.
-func (o *keyOptions) load(s secrets) (ed25519.PrivateKey, error) {
+// signer returns what an endpoint signs with; nil without an error means that
+// neither an identity nor a key was named.
+func (e *environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Signer, error) {
 	var key ed25519.PrivateKey
 	var err error
 	switch {
+	case o.Identity != 0:
+		id, err := e.keyring.identity(o.Identity)
+		if err != nil {
+			return nil, err
+		}
+		return e.signerOf(ep, id), nil
 	case o.Key != 0:
 		key, err = auth.ParsePrivateKey(s.key, s.passphrase)
 	case o.KeyPath != "":
 		key, err = auth.LoadPrivateKey(o.KeyPath, s.passphrase)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, call.Errorf(call.InvalidInput, "%w", err)
+	case key == nil:
+		return nil, nil
 	}
 	return key, nil
 }
@@ -104,17 +116,18 @@ func (e *environment) open(n int64, options []byte, run func(context.Context, in
 		if err := run(ctx, n, ep, options, named); err != nil {
 			e.mu.Lock()
 			delete(e.nodes, n)
+			err = cmp.Or(ep.cause, err)
 			e.mu.Unlock()
 			e.postError(kindFailed, n, err)
 		}
 	})
 }
 
-// keep enters what was opened, unless the node was closed meanwhile.
+// keep enters what was opened, unless the node was closed or ended meanwhile.
 func (e *environment) keep(n int64, enter func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed || e.nodes[n] == nil {
+	if e.closed || e.nodes[n] == nil || e.nodes[n].cause != nil {
 		return false
 	}
 	enter()
@@ -128,18 +141,15 @@ func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
 	}
-	key, err := o.load(named)
+	key, err := e.signer(ep, &o.keyOptions, named)
 	named.wipe()
 	if err != nil {
 		return err
 	}
 	cfg := node.ClientConfig{
-		Address: o.Address, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
+		Address: o.Address, Key: key, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
 		AfterBatch: e.queue.wake, OnState: func(s node.State) { e.state(n, s) },
-	}
-	if key != nil {
-		cfg.Key = key
 	}
 	if o.CA != "" {
 		cfg.RootCAs = x509.NewCertPool()
@@ -172,10 +182,14 @@ func (e *environment) state(n int64, s node.State) {
 		e.post(kindReconnected, n, e.sessionInfo(n, s.Peer, ""))
 	case node.Closed:
 		e.mu.Lock()
+		err := s.Err
+		if ep := e.nodes[n]; ep != nil && ep.cause != nil {
+			err = ep.cause
+		}
 		delete(e.nodes, n)
 		e.mu.Unlock()
-		if s.Err != nil {
-			e.postError(kindClosed, n, s.Err)
+		if err != nil {
+			e.postError(kindClosed, n, err)
 		} else {
 			e.post(kindClosed, n, []byte("null"))
 		}
@@ -187,7 +201,7 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
 	}
-	key, err := o.load(named)
+	key, err := e.signer(ep, &o.keyOptions, named)
 	named.wipe()
 	if err != nil {
 		return err
@@ -222,7 +236,7 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 		return err
 	}
 	cfg := node.HeadConfig{
-		Listen: o.Listen, Key: crypto.Signer(key), Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
+		Listen: o.Listen, Key: key, Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
 		Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, Limits: o.Limits, AfterBatch: e.queue.wake,
 		OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
 		OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
@@ -256,7 +270,7 @@ func (e *environment) closeNode(n int64, text []byte) {
 	if len(text) > 0 {
 		_ = json.Unmarshal(text, &o) // a malformed option means none: closing must work
 	}
-	drain := node.DefaultDrain
+	drain := ownDrain
 	if o.Drain != nil {
 		drain = milliseconds(*o.Drain)
 	}
@@ -279,10 +293,19 @@ func (e *environment) closeNode(n int64, text []byte) {
 	}
 }
 
+// ownDrain leaves it to the node how long calls may finish.
+const ownDrain time.Duration = -1
+
 // stop ends what an endpoint holds, and waits for it.
 func (ep *endpoint) stop(drain time.Duration) {
 	ep.cancel()
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	ctx, cancel := context.Background(), context.CancelFunc(func() {})
+	switch {
+	case drain != ownDrain:
+		ctx, cancel = context.WithTimeout(ctx, drain)
+	case ep.client != nil:
+		ctx, cancel = context.WithTimeout(ctx, node.DefaultDrain)
+	}
 	defer cancel()
 	if ep.client != nil {
 		ep.client.Close(ctx)

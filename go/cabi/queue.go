@@ -24,6 +24,8 @@ const (
 	kindSessionClosed
 	kindLog
 	kindSettled
+	kindAudit
+	kindWarning
 )
 
 // queue gathers completions until JavaScript polls, and wakes it once when it
@@ -100,6 +102,7 @@ func (q *queue) take(dst []byte) batch {
 	dst[n-1] = ']'
 	q.start, q.first = end, last
 	result := batch{length: n, ascii: isASCII(dst[:n]), more: last < len(q.ends)}
+	q.compact()
 	if !result.more {
 		q.start, q.first, q.ends, q.buf = 0, 0, q.ends[:0], q.buf[:0]
 		if cap(q.buf) > keepQueue {
@@ -108,6 +111,22 @@ func (q *queue) take(dst []byte) batch {
 		q.awake = false
 	}
 	return result
+}
+
+// compact moves what waits to the front once most of a large buffer was polled: a
+// queue that is never empty must not grow for ever. Called with q.mu held.
+func (q *queue) compact() {
+	if q.start < keepQueue || q.start < len(q.buf)/2 {
+		return
+	}
+	n := copy(q.buf, q.buf[q.start:])
+	q.buf = q.buf[:n]
+	waiting := copy(q.ends, q.ends[q.first:])
+	q.ends = q.ends[:waiting]
+	for i := range q.ends {
+		q.ends[i] -= q.start
+	}
+	q.start, q.first = 0, 0
 }
 
 func (q *queue) close() {

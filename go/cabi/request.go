@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/secret"
 )
 
 var emptyObject = []byte("{}")
@@ -154,6 +156,10 @@ func (e *environment) target(text []byte) (*call.Session, error) {
 func asError(err error) *call.Error {
 	if e, ok := err.(*call.Error); ok {
 		return e
+	}
+	var refusal *secret.Error
+	if errors.As(err, &refusal) {
+		return &call.Error{Code: call.Code(refusal.Code), Message: refusal.Message}
 	}
 	return call.Errorf(call.CodeOf(err), "%w", err)
 }

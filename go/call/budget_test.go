@@ -22,6 +22,11 @@ type pipeStream struct{ *io.PipeReader }
 
 func (s pipeStream) Cancel() { _ = s.CloseWithError(errors.New("cancelled")) }
 
+func newPipe() (pipeStream, *io.PipeWriter) {
+	r, w := io.Pipe()
+	return pipeStream{r}, w
+}
+
 func (l pipeLink) OpenStream() (SendStream, error) { return nil, errors.New("none") }
 
 func (l pipeLink) AcceptStream(ctx context.Context) (ReceiveStream, error) {
@@ -53,10 +58,10 @@ func TestLargeFramesTakeTurns(t *testing.T) {
 	rests := make([][]byte, streams)
 	accepted := make(chan int, streams)
 	for i := range streams {
-		r, w := io.Pipe()
+		r, w := newPipe()
 		writers[i] = w
 		frame := wire.AppendEnvelope(nil, wire.Requested, fmt.Sprint(i), []byte(`{"operationId":"/size/size","input":`+input+`}`))
-		link.streams <- pipeStream{r}
+		link.streams <- r
 		go func() {
 			// Blocks in the streams that have to wait for their turn.
 			n, _ := w.Write(frame[:size/2])

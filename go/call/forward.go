@@ -46,6 +46,7 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 		s.refuse(id, err)
 		return
 	}
+	f.observe()
 	if p.authToken == "" {
 		f.start(b)
 		return
@@ -54,6 +55,7 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 		f.params.own()
 	}
 	go func() {
+		defer s.recover()
 		if f.verify() {
 			f.start(nil)
 		}
@@ -76,10 +78,6 @@ func (f *forward) start(b *batch) {
 	}
 	target := f.remote.session
 	size := len(r.params.input) + len(f.remote.name) + len(identity) + len(r.params.metadata)
-	if target.oversized(size) {
-		r.reject(Errorf(InvalidInput, "the input of %s has %d bytes, more than its node takes in one frame", r.Operation(), len(r.params.input)))
-		return
-	}
 	r.mu.Lock()
 	if r.ended { // aborted while its token was verified
 		r.mu.Unlock()
@@ -90,8 +88,14 @@ func (f *forward) start(b *batch) {
 		r.reject(f.lost(err))
 		return
 	}
+	out, fits := target.sendRequest(&f.out, size, func(dst []byte) []byte { return f.appendRequest(dst, identity) })
+	if !fits {
+		r.mu.Unlock()
+		target.take(f.out.id)
+		r.reject(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that its node takes", r.Operation(), len(r.params.input)))
+		return
+	}
 	r.relay = &f.out
-	out := target.sendRequest(&f.out, size, func(dst []byte) []byte { return f.appendRequest(dst, identity) })
 	// They were parts of a frame whose buffer is used again.
 	r.params.input, r.params.metadata, r.params.forwarded = nil, nil, nil
 	r.mu.Unlock()
@@ -149,6 +153,9 @@ func (f *forward) finishWith(typ string, payload []byte, b *batch) {
 	}
 	var out *output
 	if r.finish(nil, func() {
+		if r.observed.began != 0 {
+			r.observed.outcome = passedOn(typ, payload)
+		}
 		out = r.output(len(payload))
 		out.add(typ, r.id, payload)
 	}, dontWake) == nil && out == r.session.out {
@@ -238,7 +245,7 @@ func errNoAnswer() *Error { return Errorf(Internal, "the operation ended without
 func (s *Session) caller(p *params) (*auth.Identity, *Error) {
 	switch {
 	case p.forwarded == nil:
-		return s.cfg.Identity, nil
+		return s.id.Load(), nil
 	case !s.cfg.TrustForwarded:
 		return nil, Errorf(Forbidden, "forwardedFor is believed only of a head whose key this node has pinned in the address that it connects to")
 	case p.authToken != "":

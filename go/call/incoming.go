@@ -43,6 +43,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		s.refuse(id, err)
 		return
 	}
+	r.observe()
 	if p.authToken == "" && len(p.input) <= inlineInput {
 		if !r.admit() {
 			return
@@ -54,7 +55,10 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		}
 		return
 	}
-	go r.serve()
+	go func() {
+		defer s.recover()
+		r.serve()
+	}()
 }
 
 func errNotFound(operation string) *Error {
@@ -91,14 +95,23 @@ func (s *Session) remember(r *Request) *Error {
 	return nil
 }
 
-// forget removes a request that has ended.
+// forget removes a request that has ended. Its answer is queued after that, since
+// the other side may send the next request as soon as it has it; answerQueued follows.
 func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
 		s.held -= r.held
 	}
-	if len(s.incoming) == 0 && s.empty != nil {
+	s.answering++
+	s.mu.Unlock()
+}
+
+// answerQueued counts a forgotten request whose answer is queued.
+func (s *Session) answerQueued() {
+	s.mu.Lock()
+	s.answering--
+	if s.idle() && s.empty != nil {
 		select {
 		case <-s.empty:
 		default:
@@ -107,6 +120,9 @@ func (s *Session) forget(r *Request) {
 	}
 	s.mu.Unlock()
 }
+
+// idle reports whether no request runs or is being answered. Called with s.mu held.
+func (s *Session) idle() bool { return len(s.incoming) == 0 && s.answering == 0 }
 
 // serve checks a request and runs its handler, on a goroutine of its own.
 func (r *Request) serve() {
@@ -157,13 +173,17 @@ func (r *Request) late() bool {
 	return true
 }
 
+// errRefused is the one answer to every credential that is not accepted: it does not
+// tell whether there is such a key, nor what is wrong with it.
+func errRefused() *Error { return Errorf(Unauthenticated, "the credential was refused") }
+
 func (s *Session) verifyToken(token string) (*auth.Identity, *Error) {
 	if s.cfg.Tokens != nil {
 		if identity, err := s.cfg.Tokens.IdentityFromToken(s.ctx, token); err == nil {
 			return identity, nil
 		}
 	}
-	return nil, Errorf(Unauthenticated, "the token does not verify")
+	return nil, errRefused()
 }
 
 // reject ends a request that was not admitted. It does not block: the reading
@@ -174,6 +194,9 @@ func (r *Request) reject(err *Error) {
 
 // refuse answers a request that never became one.
 func (s *Session) refuse(id string, err *Error) {
+	if o := s.cfg.Registry.observer.Load(); o != nil {
+		(*o).Refused(s, err)
+	}
 	s.out.addBuilt(wire.Failed, id, err.AppendJSON)
 	s.out.kick()
 }

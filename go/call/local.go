@@ -42,6 +42,7 @@ func (r *Registry) startLocal(parent *Request, op *operation, kind Kind, input [
 	}
 	req.credit = req.params.window
 	req.more.L = &req.mu
+	req.observe()
 	if req.admit() {
 		if op.handler.immediate() {
 			op.handler.serve(req)

@@ -12,8 +12,9 @@ import (
 
 // openRequest and openAnswer are the payloads of session.open and session.opened.
 type openRequest struct {
-	Token string `json:"token,omitempty"`
-	Agent string `json:"agent,omitempty"`
+	Token       string `json:"token,omitempty"`
+	Certificate string `json:"certificate,omitempty"` // "ssh-ed25519-cert-v01@openssh.com AAAA…"
+	Agent       string `json:"agent,omitempty"`
 }
 
 type openAnswer struct {
@@ -22,7 +23,8 @@ type openAnswer struct {
 	Limits   Limits         `json:"limits"`
 }
 
-// maxOpenFrame bounds the first frame of a stranger, in bytes: a token and a name.
+// maxOpenFrame bounds the first frame of a stranger, in bytes: a certificate, a token
+// and a name.
 const maxOpenFrame = 8 << 10
 
 // Accept opens the listening side of a session. Where the transport has proven a
@@ -59,7 +61,7 @@ func (s *Session) acceptOpen(ctx context.Context) *Error {
 	}
 	s.reader.SetLimit(s.cfg.Limits.MaxFrame)
 	if env.Type != wire.Open {
-		return Errorf(Unauthenticated, "the first frame must be session.open")
+		return errRefused() // the first frame must be session.open
 	}
 	return s.open(env.Payload)
 }
@@ -71,24 +73,42 @@ func (s *Session) open(payload []byte) *Error {
 		return Errorf(ProtocolError, "session.open is malformed")
 	}
 	switch {
+	case s.cfg.KeyProven: // the key's own grant holds, also beside a certificate
+	case req.Certificate != "":
+		identity, err := s.verifyCertificate(req.Certificate, req.Token)
+		if err != nil {
+			return err
+		}
+		s.id.Store(identity)
 	case req.Token != "":
 		identity, err := s.verifyToken(req.Token)
 		if err != nil {
 			return err
 		}
-		s.cfg.Identity = identity
-	case !s.cfg.KeyProven && !s.cfg.AllowAnonymous:
-		return Errorf(Unauthenticated, "session.open needs a token here")
+		s.id.Store(identity)
+	case !s.cfg.AllowAnonymous:
+		return errRefused()
 	}
-	s.peer.Agent = req.Agent
+	peer := s.Peer()
+	peer.Agent = req.Agent
+	s.peer.Store(&peer)
 	s.opened.Store(true)
-	answer, err := json.Marshal(openAnswer{s.cfg.Node, s.cfg.Identity, s.cfg.Limits})
+	answer, err := json.Marshal(openAnswer{s.cfg.Node, s.id.Load(), s.cfg.Limits})
 	if err != nil {
 		return Errorf(Internal, "the session could not be opened")
 	}
 	s.out.add(wire.Opened, "", answer)
 	s.out.kick()
 	return nil
+}
+
+func (s *Session) verifyCertificate(certificate, token string) (*auth.Identity, *Error) {
+	if s.cfg.Certificates != nil {
+		if identity, err := s.cfg.Certificates.IdentityFromCertificate(s.ctx, certificate, token); err == nil {
+			return identity, nil
+		}
+	}
+	return nil, errRefused()
 }
 
 // openedLate answers the session.open of a peer whose key was proven already: it
@@ -112,6 +132,12 @@ func (s *Session) openedLate(payload []byte) {
 	}
 }
 
+func errOpenTimeout(after time.Duration) *Error {
+	return Errorf(Timeout, "the session was not opened within %v", after)
+}
+
+func errOpenStopped() *Error { return Errorf(Aborted, "opening the session was stopped") }
+
 // firstFrame reads the one frame that opens a session, in time or not at all.
 func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.OpenTimeout)
@@ -120,9 +146,9 @@ func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
 	body, err := s.reader.Next()
 	if !stop() {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return wire.Envelope{}, Errorf(Timeout, "the session was not opened within %v", s.cfg.Limits.OpenTimeout)
+			return wire.Envelope{}, errOpenTimeout(s.cfg.Limits.OpenTimeout)
 		}
-		return wire.Envelope{}, Errorf(Aborted, "opening the session was stopped")
+		return wire.Envelope{}, errOpenStopped()
 	}
 	if err != nil {
 		var malformed *wire.ProtocolError
@@ -142,22 +168,35 @@ func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
 }
 
 // Open opens the dialling side of a session: it sends session.open, with a token
-// where Config.Token makes one, and waits for the answer. On an error the link is
-// closed; UNAUTHENTICATED means that the other side refused the credential.
+// where Config.Token makes one, and waits for the answer. The other side may send
+// requests before that; they are answered where its key is proven. On an error the
+// link is closed; UNAUTHENTICATED means that the other side refused the credential.
 func Open(ctx context.Context, link Link, cfg Config) (*Session, error) {
 	s := newSession(link, cfg)
-	if err := s.openDial(ctx); err != nil {
-		s.out.abandon()
-		s.cancel()
-		_ = link.Close(err.Error())
+	s.welcome = make(chan struct{})
+	if err := s.sendOpen(); err != nil {
+		s.fail(err, err.Error())
+		return nil, err
+	}
+	if cfg.KeyProven {
+		s.start()
+		if err := s.awaitOpened(ctx); err != nil {
+			s.fail(err, err.Error())
+			<-s.done
+			return nil, err
+		}
+		return s, nil
+	}
+	if err := s.firstOpened(ctx); err != nil {
+		s.fail(err, err.Error())
 		return nil, err
 	}
 	s.start()
 	return s, nil
 }
 
-func (s *Session) openDial(ctx context.Context) *Error {
-	req := openRequest{Agent: s.cfg.Agent}
+func (s *Session) sendOpen() *Error {
+	req := openRequest{Agent: s.cfg.Agent, Certificate: s.cfg.Certificate}
 	if s.cfg.Token != nil {
 		token, err := s.cfg.Token()
 		if err != nil {
@@ -172,6 +211,40 @@ func (s *Session) openDial(ctx context.Context) *Error {
 	s.opened.Store(true)
 	s.out.add(wire.Open, "", payload)
 	s.out.flush()
+	return nil
+}
+
+// awaitOpened waits until the reading goroutine has met session.opened.
+func (s *Session) awaitOpened(ctx context.Context) *Error {
+	late := time.NewTimer(s.cfg.Limits.OpenTimeout)
+	defer late.Stop()
+	select {
+	case <-s.welcome:
+		return nil
+	case <-s.done:
+		return s.unopened()
+	case <-late.C:
+		return errOpenTimeout(s.cfg.Limits.OpenTimeout)
+	case <-ctx.Done():
+		return errOpenStopped()
+	}
+}
+
+// unopened says why a session ended that was not open yet: the other side's own
+// error where it gave one.
+func (s *Session) unopened() *Error {
+	s.mu.Lock()
+	err := s.err
+	s.mu.Unlock()
+	var told *Error
+	if errors.As(err.Unwrap(), &told) {
+		return told
+	}
+	return err
+}
+
+// firstOpened takes the answer of a peer that is not known before: it must come first.
+func (s *Session) firstOpened(ctx context.Context) *Error {
 	env, failed := s.firstFrame(ctx)
 	if failed != nil {
 		return failed
@@ -180,17 +253,35 @@ func (s *Session) openDial(ctx context.Context) *Error {
 	case wire.Failed:
 		return parseError(env.Payload)
 	case wire.Opened:
-	default:
-		return Errorf(ProtocolError, "the other node answered session.open with %.40q", env.Type)
+		return s.welcomed(env.Payload)
+	}
+	return Errorf(ProtocolError, "the other node answered session.open with %.40q", env.Type)
+}
+
+// welcomed takes a session.opened. Only the first one counts.
+func (s *Session) welcomed(payload []byte) *Error {
+	if s.welcome == nil || isClosed(s.welcome) {
+		s.stats.dropped.Add(1)
+		return nil
 	}
 	var answer openAnswer
-	if err := json.Unmarshal(env.Payload, &answer); err != nil {
+	if err := json.Unmarshal(payload, &answer); err != nil {
 		return Errorf(ProtocolError, "session.opened is malformed: %w", err)
 	}
-	s.peer = Peer{Node: answer.Node, Identity: answer.Identity, MaxFrame: answer.Limits.MaxFrame}
-	if s.peer.MaxFrame <= 0 || s.peer.MaxFrame > wire.MaxMaxFrame {
-		s.peer.MaxFrame = wire.DefaultMaxFrame
+	peer := &Peer{Node: answer.Node, Identity: answer.Identity, MaxFrame: answer.Limits.MaxFrame}
+	if peer.MaxFrame <= 0 || peer.MaxFrame > wire.MaxMaxFrame {
+		peer.MaxFrame = wire.DefaultMaxFrame
 	}
-	s.lastRead.Store(time.Now().UnixNano())
+	s.peer.Store(peer)
+	close(s.welcome)
 	return nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

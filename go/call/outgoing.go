@@ -112,17 +112,19 @@ func (r Outgoing) Credit(n int) {
 func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	o := &outgoing{session: s, kind: kind, sink: sink}
 	size := len(input) + len(operation) + len(opts.metadata) + len(opts.forwarded)
-	if s.oversized(size) {
-		sink.Failed(Errorf(InvalidInput, "the input of %s has %d bytes, more than the other node takes in one frame", operation, len(input)))
-		return Outgoing{}
-	}
 	window := opts.window(kind)
 	o.room = window
 	if err := s.begin(o, opts.Deadline); err != nil {
 		sink.Failed(err)
 		return Outgoing{}
 	}
-	s.sendRequest(o, size, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) })
+	if _, fits := s.sendRequest(o, size, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) }); !fits {
+		if s.take(o.id) != nil {
+			o.stop()
+			sink.Failed(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that the other node takes", operation, len(input)))
+		}
+		return Outgoing{}
+	}
 	return Outgoing{o}
 }
 
@@ -143,18 +145,18 @@ func (s *Session) begin(o *outgoing, deadline time.Time) *Error {
 }
 
 // sendRequest queues the frame of a request and returns the output that is to be
-// flushed: nil where the request has a stream of its own.
-func (s *Session) sendRequest(o *outgoing, size int, build func(dst []byte) []byte) *output {
+// flushed: nil where the request has a stream of its own. fits is false when the
+// frame is larger than the other side takes.
+func (s *Session) sendRequest(o *outgoing, size int, build func(dst []byte) []byte) (out *output, fits bool) {
 	id := s.idText(o.id)
 	if size >= ownStreamSize {
 		if out, _ := s.openOutput(); out != nil {
-			out.addBuilt(wire.Requested, id, build)
+			fits = out.addBuilt(wire.Requested, id, build)
 			out.end()
-			return nil
+			return nil, fits
 		}
 	}
-	s.out.addBuilt(wire.Requested, id, build)
-	return s.out
+	return s.out, s.out.addBuilt(wire.Requested, id, build)
 }
 
 // cannotStart says why no request may be sent. Called with s.mu held.

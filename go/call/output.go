@@ -17,6 +17,7 @@ type output struct {
 	session *Session
 	w       io.Writer
 	finish  func() // closes the stream after the last byte; nil for the main stream
+	refused func() // called when the other side stops reading it; nil for the main stream
 
 	mu     sync.Mutex
 	idle   sync.Cond // signalled when busy becomes false
@@ -47,17 +48,23 @@ func (o *output) add(typ, id string, payload []byte) {
 	o.session.addQueued(added)
 }
 
-// addBuilt is add for a payload that build appends in place.
-func (o *output) addBuilt(typ, id string, build func(dst []byte) []byte) {
+// addBuilt is add for a payload that build appends in place. A frame that is larger
+// than the other side takes is not queued, and fits is false.
+func (o *output) addBuilt(typ, id string, build func(dst []byte) []byte) (fits bool) {
 	o.mu.Lock()
 	before := len(o.buf)
+	fits = true
 	if !o.broken {
 		o.buf = wire.BeginEnvelope(o.buf, typ, id)
 		o.buf = wire.EndEnvelope(build(o.buf), before)
+		if len(o.buf)-before > o.session.peer.Load().MaxFrame+wire.HeaderSize {
+			o.buf, fits = o.buf[:before], false
+		}
 	}
 	added := len(o.buf) - before
 	o.mu.Unlock()
 	o.session.addQueued(added)
+	return fits
 }
 
 // flush writes what waits on the calling goroutine, unless another one does.
@@ -160,6 +167,9 @@ func (o *output) wrote(full []byte, err error) {
 	o.session.addQueued(-dropped)
 	if err != nil {
 		o.session.writeFailed(o, err)
+		if o.refused != nil {
+			o.refused()
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package call
 
 import (
 	"errors"
-	"time"
 
 	"github.com/alkdev/alknet/go/wire"
 )
@@ -11,7 +10,7 @@ import (
 const streamBuffer = 4 << 10
 
 func (s *Session) readMain() {
-	err := s.read(s.reader, s.out)
+	_, err := s.read(s.reader, s.out)
 	s.out.hold(false)
 	s.readEnded(err)
 }
@@ -22,17 +21,22 @@ func (s *Session) acceptStreams(link StreamLink) {
 		if err != nil {
 			return // the main stream's reader says why
 		}
-		s.work.Go(func() {
+		s.run(func() {
 			frames := wire.NewReaderSize(stream, s.cfg.Limits.MaxFrame, streamBuffer)
 			frames.SetBudget(&s.large)
-			err := s.read(frames, nil)
+			last, err := s.read(frames, nil)
 			frames.Done()
 			var malformed *wire.ProtocolError
 			if errors.As(err, &malformed) && malformed.Class != wire.ClassEOF {
 				s.breach(err)
 			}
-			// An end inside a frame is how the sender abandons a request's stream.
+			// An end inside a frame is how the sender abandons a request's stream, and any
+			// end before the last event of one that goes on is a loss.
+			if o := s.takeText(last); o != nil {
+				o.fail(Errorf(Unavailable, "the stream of the subscription has ended without its last event"))
+			}
 			stream.Cancel()
+			s.streamEnded()
 		})
 	}
 }
@@ -55,25 +59,28 @@ const maxBatch = 128
 
 // read handles frames until the stream ends, which gives io.EOF. While more frames
 // wait that have arrived already, out is held, so that the answers to frames that
-// came together leave together.
-func (s *Session) read(frames *wire.Reader, out *output) error {
+// came together leave together. answered is the id of the last answer among them.
+func (s *Session) read(frames *wire.Reader, out *output) (answered string, err error) {
 	var b batch
 	defer b.flush()
 	for n := 1; ; n++ {
 		body, err := frames.Next()
 		if err != nil {
-			return err
+			return answered, err
 		}
 		env, err := wire.ParseEnvelope(body)
 		if err != nil {
-			return err
+			return answered, err
+		}
+		if env.Type == wire.Responded {
+			answered = env.ID
 		}
 		ready := frames.Ready()
 		if out != nil && ready && n < maxBatch {
 			out.hold(true)
 		}
 		if err := s.dispatch(env, frames.Owned(), &b); err != nil {
-			return err
+			return answered, err
 		}
 		if !ready || n >= maxBatch {
 			b.flush()
@@ -84,11 +91,8 @@ func (s *Session) read(frames *wire.Reader, out *output) error {
 		if n >= maxBatch || !ready {
 			n = 0
 		}
-		if !ready {
-			s.lastRead.Store(time.Now().UnixNano())
-			if s.cfg.AfterBatch != nil {
-				s.cfg.AfterBatch()
-			}
+		if !ready && s.cfg.AfterBatch != nil {
+			s.cfg.AfterBatch()
 		}
 	}
 }
@@ -98,6 +102,10 @@ func (s *Session) read(frames *wire.Reader, out *output) error {
 func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 	switch env.Type {
 	case wire.Requested:
+		if env.ID == "" {
+			// Its answers would be taken for the session's own.
+			return &wire.ProtocolError{Class: wire.ClassShape, Reason: "the id of a request is empty"}
+		}
 		s.requested(env.ID, env.Payload, owned, b)
 	case wire.Responded, wire.Completed, wire.Failed:
 		if env.Type == wire.Failed && env.ID == "" {
@@ -109,15 +117,19 @@ func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 	case wire.Credit:
 		s.credited(env)
 	case wire.Ping:
-		s.out.add(wire.Pong, env.ID, emptyObject)
-		s.out.kick()
+		s.pinged(env)
 	case wire.Pong:
+		s.ponged(env.ID)
 	case wire.Closing:
 		s.mu.Lock()
 		s.closing = true
 		s.mu.Unlock()
 	case wire.Open:
 		s.openedLate(env.Payload)
+	case wire.Opened:
+		if err := s.welcomed(env.Payload); err != nil {
+			return err
+		}
 	default:
 		s.stats.unknown.Add(1)
 	}
@@ -127,7 +139,7 @@ func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 // told is an error about the session itself, which the other side sends before it
 // closes.
 func (s *Session) told(err *Error) error {
-	return Errorf(Unavailable, "the other node ended the session: %s: %s", err.Code, err.Message)
+	return Errorf(Unavailable, "the other node ended the session: %w", err)
 }
 
 func (s *Session) credited(env wire.Envelope) {

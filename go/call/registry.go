@@ -33,6 +33,7 @@ type Registry struct {
 	mu           sync.Mutex
 	operations   atomic.Pointer[map[string]*operation]
 	checkOutputs atomic.Bool
+	observer     atomic.Pointer[Observer]
 	rules        atomic.Pointer[rules]
 	router       atomic.Pointer[Router]
 	upstream     atomic.Pointer[Upstream]

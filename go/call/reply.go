@@ -135,11 +135,19 @@ func (r *Request) Fail(err error) {
 
 // tellFailed and tellCompleted queue a terminal event. They are for end and finish.
 func (r *Request) tellFailed(err *Error) {
+	r.observed.outcome = err
 	if r.local != nil {
 		r.local.failed(err)
 		return
 	}
-	r.output(0).addBuilt(wire.Failed, r.id, err.AppendJSON)
+	if !r.output(0).addBuilt(wire.Failed, r.id, err.AppendJSON) {
+		r.logger().Error("an error is larger than the other node's frames: it is told without its text", "operation", r.Operation(), "code", err.Code)
+		short := &Error{Code: err.Code, Message: "the error's text is larger than a frame", Retryable: err.Retryable}
+		if len(short.Code) > maxName {
+			short.Code = Internal
+		}
+		r.output(0).addBuilt(wire.Failed, r.id, short.AppendJSON)
+	}
 }
 
 func (r *Request) tellCompleted() {
@@ -188,6 +196,9 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 	if answer != nil {
 		answer()
 	}
+	if r.session != nil {
+		r.session.answerQueued()
+	}
 	own, stream, children := r.own, r.stream, r.children
 	cancel, onCancel, deadline, idle, relay := r.cancel, r.onCancel, r.deadline, r.idle, r.relay
 	why := r.cause
@@ -228,6 +239,7 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 	if cause != nil && onCancel != nil {
 		onCancel(cause)
 	}
+	r.observeEnd(cause)
 	return nil
 }
 
@@ -240,6 +252,7 @@ func (r *Request) output(size int) *output {
 	}
 	if size > 0 && (r.op.spec.Type == TypeSubscription || size >= ownStreamSize) {
 		if out, stream := r.session.openOutput(); out != nil {
+			out.refused = func() { go func() { _ = r.end(Errorf(Aborted, "the caller has stopped reading"), nil) }() }
 			r.own, r.stream = out, stream
 			return out
 		}

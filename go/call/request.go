@@ -33,6 +33,7 @@ type Request struct {
 	forwarded bool   // identity is one that a head has passed on
 	depth     uint32 // of composition within this node
 	held      int    // bytes of the input that count against the session's limit
+	observed  observation
 
 	mu       sync.Mutex
 	ended    bool
@@ -171,6 +172,9 @@ func (r *Request) addCredit(n int) {
 	if r.ended || !r.params.windowed || n <= 0 {
 		r.mu.Unlock()
 		return
+	}
+	if r.credit == 0 && r.idle != nil {
+		r.idle.Reset(r.params.idleTimeout) // it could not send until now
 	}
 	r.credit = min(r.credit+n, MaxWindow)
 	notify, relay := r.onCredit, r.relay

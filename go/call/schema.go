@@ -67,13 +67,22 @@ type violation struct {
 const maxViolations = 32
 
 // check validates a JSON text and returns the violations, or nil when it fits.
-func (s *schema) check(text []byte) []violation {
+func (s *schema) check(text []byte) (found []violation) {
 	if s == nil {
 		return nil
 	}
+	defer func() {
+		// A stranger's bytes, a library's validator: its defects are not to end the node.
+		if recover() != nil {
+			found = []violation{{"", "cannot be checked"}}
+		}
+	}()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return []violation{{"", "cannot be read: " + err.Error()}}
+	}
+	if at, ok := largeNumber(value, nil); ok {
+		return []violation{{pointer(at), fmt.Sprintf("the number has more than %d digits, or an exponent beyond that", maxNumber)}}
 	}
 	err = s.compiled.Validate(value)
 	if err == nil {
@@ -84,6 +93,40 @@ func (s *schema) check(text []byte) []violation {
 		return []violation{{"", err.Error()}}
 	}
 	return leaves(failed, message.NewPrinter(language.English), nil)
+}
+
+// maxNumber bounds the numbers that are checked, in digits before and after the
+// point: the validator works with exact fractions, in which the ten bytes of
+// 1e99999999 are 40 MB. It is beyond what a double holds (1e308).
+const maxNumber = 400
+
+// largeNumber finds a number that would cost too much to check, and where it is.
+func largeNumber(value any, at []string) ([]string, bool) {
+	switch v := value.(type) {
+	case json.Number:
+		mantissa, exponent, scientific := strings.Cut(strings.ToLower(string(v)), "e")
+		if len(mantissa) > maxNumber {
+			return at, true
+		}
+		if !scientific {
+			return nil, false
+		}
+		n, err := strconv.Atoi(exponent)
+		return at, err != nil || n > maxNumber || n < -maxNumber
+	case map[string]any:
+		for name, member := range v {
+			if found, ok := largeNumber(member, append(at, name)); ok {
+				return found, true
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if found, ok := largeNumber(item, append(at, strconv.Itoa(i))); ok {
+				return found, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // leaves collects the innermost causes, which say what is wrong and where.

@@ -2,10 +2,9 @@ package call
 
 import (
 	"context"
-	"errors"
-	"io"
+	"fmt"
 	"log/slog"
-	"strings"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,12 @@ import (
 // TokenVerifier turns a token into an identity; auth.IdentityProvider is one.
 type TokenVerifier interface {
 	IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error)
+}
+
+// CertificateVerifier turns the certificate of a session.open, and the token that
+// came with it where the transport proves no key, into an identity.
+type CertificateVerifier interface {
+	IdentityFromCertificate(ctx context.Context, certificate, token string) (*auth.Identity, error)
 }
 
 // Config is what a session knows of its node and of its peer.
@@ -33,6 +38,8 @@ type Config struct {
 	KeyProven bool
 	// Tokens verifies tokens of the other side; nil refuses them all.
 	Tokens TokenVerifier
+	// Certificates verifies certificates of the other side; nil refuses them all.
+	Certificates CertificateVerifier
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
 	// TrustForwarded marks the other side as a head that this node has pinned: it is
@@ -48,6 +55,9 @@ type Config struct {
 	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
 	// gives it.
 	Owner any
+	// Certificate is the OpenSSH certificate that the dialling side opens the session
+	// with, a line of text; "" for none.
+	Certificate string
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
@@ -57,10 +67,11 @@ type Config struct {
 // concurrent use.
 type Session struct {
 	cfg    Config
+	id     atomic.Pointer[auth.Identity] // who the other side is now
 	link   Link
 	reader *wire.Reader
 	out    *output
-	peer   Peer
+	peer   atomic.Pointer[Peer]
 
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
@@ -69,23 +80,32 @@ type Session struct {
 	lastRead atomic.Int64 // Unix nanoseconds
 	queued   atomic.Int64 // bytes
 	large    largeFrames
-	opened   atomic.Bool // session.opened was sent
-	accepted bool        // this is the listening side
+	opened   atomic.Bool   // session.open was answered, or sent
+	welcome  chan struct{} // closed when session.opened has come; nil on the listening side
+	leaving  atomic.Bool   // Shutdown has begun
+
+	streamsOut atomic.Int64 // further streams that this side has opened
+
+	accepted bool // this is the listening side
 	stats    stats
 
 	identities identityCache
 
-	mu       sync.Mutex
-	err      *Error
-	closing  bool // no new requests: one side has said session.closing
-	incoming map[string]*Request
-	held     int // bytes of the inputs of incoming
-	outgoing map[uint64]*outgoing
-	nextID   uint64
-	empty    chan struct{} // closed when incoming becomes empty; nil unless somebody waits
-	early    abortRing     // ids that were aborted before their request arrived
-	reaped   abortRing     // ids of ours that we have told the other side to stop
-	alive    *time.Timer
+	mu        sync.Mutex
+	err       *Error
+	closing   bool // no new requests: one side has said session.closing
+	incoming  map[string]*Request
+	held      int // bytes of the inputs of incoming
+	answering int // requests that have ended and whose answers are not queued yet
+	outgoing  map[uint64]*outgoing
+	nextID    uint64
+	empty     chan struct{} // closed when the last request is answered; nil unless somebody waits
+	parted    chan struct{} // closed when the other side has read all; nil unless somebody waits
+	early     abortRing     // ids that were aborted before their request arrived
+	reaped    abortRing     // ids of ours that we have told the other side to stop
+	alive     *time.Timer
+	streamsIn int64      // further streams of the other side that have ended
+	farewells []farewell // pings that wait for streams to end
 }
 
 // Peer is what the other side said of itself when the session was opened.
@@ -120,24 +140,25 @@ func newSession(link Link, cfg Config) *Session {
 	}
 	s := &Session{
 		cfg: cfg, link: link,
-		reader:   wire.NewReader(link, cfg.Limits.MaxFrame),
 		done:     make(chan struct{}),
 		incoming: map[string]*Request{},
 		outgoing: map[uint64]*outgoing{},
-		peer:     Peer{MaxFrame: wire.DefaultMaxFrame},
 	}
+	s.reader = wire.NewReader(watched{s}, cfg.Limits.MaxFrame)
+	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame})
 	s.out = newOutput(s, link, nil)
+	s.id.Store(cfg.Identity)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.large = newLargeFrames(s.ctx, s.cfg.Limits)
 	s.lastRead.Store(time.Now().UnixNano())
 	return s
 }
 
-// start runs the session; first is a frame that was read while it was opened.
+// start runs the session.
 func (s *Session) start() {
-	s.work.Go(s.readMain)
+	s.run(s.readMain)
 	if streams, ok := s.link.(StreamLink); ok {
-		s.work.Go(func() { s.acceptStreams(streams) })
+		s.run(func() { s.acceptStreams(streams) })
 	}
 	if !s.link.KeepsAlive() {
 		s.mu.Lock()
@@ -151,8 +172,29 @@ func (s *Session) start() {
 	}()
 }
 
+// run starts a goroutine of the session.
+func (s *Session) run(f func()) {
+	s.work.Go(func() {
+		defer s.recover()
+		f()
+	})
+}
+
+// recover makes a defect of this package the end of the session that met it: the
+// process may be somebody else's.
+func (s *Session) recover() {
+	if p := recover(); p != nil {
+		s.cfg.Logger.Error("session ended by a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.fail(Errorf(Internal, "the session met a defect of this node"), "INTERNAL: a defect of the node")
+	}
+}
+
 // Identity returns who the other side is; nil is anonymous.
-func (s *Session) Identity() *auth.Identity { return s.cfg.Identity }
+func (s *Session) Identity() *auth.Identity { return s.id.Load() }
+
+// SetIdentity changes what the other side may do: requests that come from now on are
+// judged by it. Those that run are not.
+func (s *Session) SetIdentity(id *auth.Identity) { s.id.Store(id) }
 
 // Owner returns Config.Owner.
 func (s *Session) Owner() any { return s.cfg.Owner }
@@ -162,7 +204,7 @@ func (s *Session) Owner() any { return s.cfg.Owner }
 func (s *Session) TrustsForwarded() bool { return s.cfg.TrustForwarded }
 
 // Peer returns what the other side said of itself.
-func (s *Session) Peer() Peer { return s.peer }
+func (s *Session) Peer() Peer { return *s.peer.Load() }
 
 // Context ends as soon as the session does, before Done: nothing can be sent any more.
 func (s *Session) Context() context.Context { return s.ctx }
@@ -180,53 +222,6 @@ func (s *Session) Err() error {
 	return s.err
 }
 
-// Close ends the session at once: what is pending on either side fails with
-// UNAVAILABLE. It is idempotent and returns when everything has ended.
-func (s *Session) Close(reason string) {
-	s.fail(Errorf(Unavailable, "the session was closed: %s", reason), reason)
-	<-s.done
-}
-
-// Shutdown ends the session in order: it tells the other side, takes no new
-// request, and lets those that run finish until ctx ends; the rest fail with
-// UNAVAILABLE. It returns when everything has ended.
-func (s *Session) Shutdown(ctx context.Context, reason string) {
-	s.mu.Lock()
-	s.closing = true
-	if s.empty == nil {
-		s.empty = make(chan struct{})
-		if len(s.incoming) == 0 {
-			close(s.empty)
-		}
-	}
-	empty := s.empty
-	s.mu.Unlock()
-	s.out.add(wire.Closing, "", emptyObject)
-	s.out.kick()
-	select {
-	case <-empty:
-	case <-ctx.Done():
-	case <-s.ctx.Done():
-	}
-	unavailable := Errorf(Unavailable, "the node is shutting down")
-	for _, r := range s.requests() {
-		_ = r.end(unavailable, func() { r.tellFailed(unavailable) })
-	}
-	s.farewell()
-	s.Close(reason)
-}
-
-// farewellTime is how long the last frames may take to leave; a peer that does not
-// read must not hold up a shutdown.
-const farewellTime = time.Second
-
-// farewell waits for the last frames to be written.
-func (s *Session) farewell() {
-	late := time.AfterFunc(farewellTime, func() { s.out.abandon() })
-	s.out.drain()
-	late.Stop()
-}
-
 func (s *Session) requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,84 +230,6 @@ func (s *Session) requests() []*Request {
 		all = append(all, r)
 	}
 	return all
-}
-
-// fail ends the session with err; told is what the other side's transport shows.
-// It does not wait.
-func (s *Session) fail(err *Error, told string) {
-	s.mu.Lock()
-	if s.err != nil {
-		s.mu.Unlock()
-		return
-	}
-	s.err = err
-	pending := s.outgoing
-	s.outgoing = map[uint64]*outgoing{}
-	alive := s.alive
-	s.mu.Unlock()
-
-	if alive != nil {
-		alive.Stop()
-	}
-	s.out.abandon()
-	_ = s.link.Close(told)
-	lost := err
-	if lost.Code != Unavailable {
-		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
-	}
-	for _, o := range pending {
-		o.fail(lost)
-	}
-	for _, r := range s.requests() {
-		_ = r.end(lost, nil)
-	}
-	if s.cfg.AfterBatch != nil {
-		s.cfg.AfterBatch()
-	}
-	s.cancel()
-}
-
-// breach ends the session because the other side broke the protocol, and tells it.
-func (s *Session) breach(err error) {
-	e := Errorf(ProtocolError, "%s", err.Error())
-	s.cfg.Logger.Warn("session ended", "code", ProtocolError, "reason", err.Error())
-	s.out.addBuilt(wire.Failed, "", e.AppendJSON)
-	s.farewell()
-	s.fail(e, e.Error())
-}
-
-// writeFailed is called by an output whose stream does not take bytes any more.
-func (s *Session) writeFailed(o *output, err error) {
-	if o == s.out {
-		s.lost(err)
-	}
-}
-
-// lost ends the session because its link did.
-func (s *Session) lost(err error) {
-	if errors.Is(err, io.EOF) {
-		s.fail(Errorf(Unavailable, "the other node has closed the session"), "")
-		return
-	}
-	if told := closeReason(err); told != nil {
-		s.fail(Errorf(Unavailable, "the other node ended the session: %w", told), "")
-		return
-	}
-	s.fail(Errorf(Unavailable, "the session was lost: %w", err), "")
-}
-
-// closeReason reads the "CODE: message" that a transport with close reasons carries
-// beside the last frames, which may not arrive there.
-func closeReason(err error) *Error {
-	var closed interface{ CloseReason() string }
-	if !errors.As(err, &closed) {
-		return nil
-	}
-	code, message, ok := strings.Cut(closed.CloseReason(), ": ")
-	if !ok || !codePattern.MatchString(code) {
-		return nil
-	}
-	return Errorf(Code(code), "%s", message)
 }
 
 // addQueued accounts for bytes that wait to be sent. A peer that makes the node
@@ -326,7 +243,7 @@ func (s *Session) addQueued(n int) {
 
 func (s *Session) oversized(payload int) bool {
 	const envelope = 512 // type, id and braces around a payload, generously
-	return payload+envelope > s.peer.MaxFrame
+	return payload+envelope > s.peer.Load().MaxFrame
 }
 
 // openOutput opens a stream of its own for one request, or returns nil where the
@@ -340,23 +257,6 @@ func (s *Session) openOutput() (*output, SendStream) {
 	if err != nil {
 		return nil, nil
 	}
+	s.streamsOut.Add(1)
 	return newOutput(s, stream, func() { _ = stream.Close() }), stream
-}
-
-// probe sends a ping on a silent byte stream and ends the session on a dead one.
-func (s *Session) probe() {
-	silent := time.Since(time.Unix(0, s.lastRead.Load()))
-	if silent >= s.cfg.Limits.DeadAfter {
-		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
-		return
-	}
-	if silent >= s.cfg.Limits.PingInterval {
-		s.out.add(wire.Ping, "", emptyObject)
-		s.out.kick()
-	}
-	s.mu.Lock()
-	if s.err == nil {
-		s.alive.Reset(s.cfg.Limits.PingInterval)
-	}
-	s.mu.Unlock()
 }

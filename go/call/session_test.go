@@ -329,6 +329,26 @@ func TestSubscriptionInOrderWithCredit(t *testing.T) {
 	}
 }
 
+// The time in which a subscription may not send does not count as idle.
+func TestIdleTimeoutBeginsWithCredit(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	server := NewRegistry()
+	must(t, server.HandleStream(OperationSpec{Name: "/idle/idle"}, func(ctx context.Context, _ *Request, send func(any) error) error {
+		must(t, send(1))
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}))
+	_, conn, frames := raw(t, server, Limits{})
+	send(t, conn, wire.Requested, "1", fmt.Sprintf(`{"operationId":"/idle/idle","window":1,"idleTimeout":%d}`, idle.Milliseconds()))
+	next(t, frames)
+	<-time.After(idle - 50*time.Millisecond) // most of the clock's first round
+	credit := time.Now()
+	send(t, conn, wire.Credit, "1", `{"n":1}`)
+	if env := next(t, frames); env.Type != wire.Failed || time.Since(credit) < idle-50*time.Millisecond {
+		t.Errorf("%s %v after the credit", env.Type, time.Since(credit))
+	}
+}
+
 func TestStalledReaderDelaysNobody(t *testing.T) {
 	r := echo(t, NewRegistry())
 	must(t, r.HandleStream(OperationSpec{Name: "/s/flood"}, func(_ context.Context, _ *Request, send func(any) error) error {

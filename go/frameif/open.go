@@ -15,22 +15,33 @@ import (
 )
 
 // Accept opens the listening side of a session on conn: a proven key is looked up
-// with provider, anything else must come with a token. cfg's Identity, KeyProven
-// and Tokens are filled in here. On an error conn is closed.
+// with provider, anything else must come with a token or, where provider is a
+// CertificateProvider, with a certificate. cfg's Identity, KeyProven, Tokens and
+// Certificates are filled in here. On an error conn is closed.
 func Accept(ctx context.Context, conn transport.Conn, provider auth.IdentityProvider, cfg call.Config) (*call.Session, error) {
 	ctx = WithRemote(ctx, conn.RemoteAddr())
+	key := conn.PeerKey()
 	cfg.Tokens = remoteTokens{provider, conn.RemoteAddr()}
-	if key := conn.PeerKey(); key != nil {
+	certificates, _ := provider.(auth.CertificateProvider)
+	if certificates != nil && !certificates.AcceptsCertificates() {
+		certificates = nil
+	}
+	if certificates != nil {
+		cfg.Certificates = remoteCertificates{certificates, conn.RemoteAddr(), key}
+	}
+	if key != nil {
 		identity, err := provider.IdentityFromKey(ctx, key)
 		switch {
 		case err == nil:
 			cfg.Identity, cfg.KeyProven = identity, true
+		case certificates != nil: // it may be certified: session.open tells
 		case cfg.AllowAnonymous:
 			cfg.KeyProven = true // known by its key, and granted nothing
 		default:
 			// Revoked between the handshake and now.
-			_ = conn.CloseWithReason("this key is not authorized")
-			return nil, call.Errorf(call.Unauthenticated, "key %s: %w", principal.Fingerprint(key), err)
+			refused := call.Errorf(call.Unauthenticated, "the credential was refused")
+			_ = conn.CloseWithReason(refused.Error())
+			return nil, refused
 		}
 	}
 	return call.Accept(ctx, linkOf(conn), cfg)
@@ -55,11 +66,25 @@ func (t remoteTokens) IdentityFromToken(ctx context.Context, token string) (*aut
 	return t.provider.IdentityFromToken(WithRemote(ctx, t.remote), token)
 }
 
-// Credential is what the dialling side signs in with where its transport proves no
-// key: an explicit token, or one made from the signer for each connection.
+// remoteCertificates does the same for certificates, and knows the key that they
+// must be for.
+type remoteCertificates struct {
+	provider auth.CertificateProvider
+	remote   net.Addr
+	key      ed25519.PublicKey
+}
+
+func (c remoteCertificates) IdentityFromCertificate(ctx context.Context, certificate, token string) (*auth.Identity, error) {
+	return c.provider.IdentityFromCertificate(WithRemote(ctx, c.remote), certificate, c.key, token)
+}
+
+// Credential is what the dialling side signs in with. Where its transport proves no
+// key that is an explicit token, or one made from the signer for each connection; a
+// certificate of the signer's key goes along everywhere.
 type Credential struct {
-	Signer crypto.Signer
-	Token  string
+	Signer      crypto.Signer
+	Token       string
+	Certificate string
 }
 
 // Open opens the dialling side of a session on conn. peer is the key that the
@@ -76,6 +101,7 @@ func Open(ctx context.Context, conn transport.Conn, peer ed25519.PublicKey, cred
 	case credential.Signer != nil:
 		cfg.Token = func() (string, error) { return auth.NewToken(credential.Signer, time.Now()) }
 	}
+	cfg.Certificate = credential.Certificate
 	cfg.Identity = &auth.Identity{ID: "unproven:" + conn.Kind(), Scopes: scopes}
 	if key := conn.PeerKey(); key != nil {
 		cfg.Identity.ID, cfg.KeyProven = principal.Fingerprint(key), true

@@ -24,6 +24,8 @@ type ClientConfig struct {
 	Key crypto.Signer
 	// Token is sent where the transport proves no key; "" makes one from Key.
 	Token string
+	// Certificate is an OpenSSH user certificate of Key, a line of text; "" for none.
+	Certificate string
 	// Registry answers the head's requests. Its handlers reach what it does not hold
 	// on the head (call.Request.Invoke); where several clients share one, on the head
 	// of the client that connected last.
@@ -135,7 +137,7 @@ func (c *Client) dial(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, dialError(err)
 	}
-	inner, err := frameif.Open(ctx, conn, c.address.Peer, frameif.Credential{Signer: c.cfg.Key, Token: c.cfg.Token}, c.cfg.PeerScopes, call.Config{
+	inner, err := frameif.Open(ctx, conn, c.address.Peer, frameif.Credential{Signer: c.cfg.Key, Token: c.cfg.Token, Certificate: c.cfg.Certificate}, c.cfg.PeerScopes, call.Config{
 		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch, Owner: c,
 	})
 	if err != nil {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
@@ -26,7 +28,8 @@ const (
 	DefaultDrain = 5 * time.Second
 )
 
-// HeadConfig configures a head. Key, Provider and Registry are required.
+// HeadConfig configures a head. Key, Provider and Registry are required. Provider,
+// AllowAnonymous, Admission, Limits and Drain are the first Policy.
 type HeadConfig struct {
 	// Listen are addresses as transport.Listen takes them; none means DefaultListen.
 	Listen []string
@@ -49,6 +52,10 @@ type HeadConfig struct {
 	Agent string
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// Certificate is shown instead of the key's own to clients that pin no key.
+	Certificate *tls.Certificate
+	// Admission bounds what strangers may cost; the zero value bounds nothing.
+	Admission Admission
 	// Limits of each session; the zero value means the defaults.
 	Limits call.Limits
 	// Drain is how long Shutdown lets calls finish: 0 means DefaultDrain.
@@ -68,6 +75,14 @@ type Session struct {
 	Transport string            // "quic", "tls", "tcp" or "unix"
 	Remote    net.Addr          // the other side's address
 	Key       ed25519.PublicKey // the other side's key, nil if it proved none
+
+	revoked  chan struct{}
+	revoking sync.Once
+	onExpiry func()
+
+	judging sync.Mutex
+	expiry  *time.Timer // of the credential; nil while it has no end
+	ended   bool
 }
 
 // Head is a node that listens. Its methods are safe for concurrent use.
@@ -80,18 +95,22 @@ type Head struct {
 	cancel    context.CancelFunc
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
+	policy    atomic.Pointer[Policy]
+	gate      *gate
 
 	mu       sync.Mutex
-	closed   bool
+	draining context.Context // bounds the drain; nil until Shutdown
 	sessions map[*Session]struct{}
 }
+
+var errNotEd25519 = errors.New("the node's key is not an Ed25519 key")
 
 // Serve starts a head. It returns when every address is bound; if one cannot be,
 // the others are released again. ctx bounds the start only.
 func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	id, ok := cfg.Key.Public().(ed25519.PublicKey)
 	if !ok {
-		return nil, errors.New("the node's key is not an Ed25519 key")
+		return nil, errNotEd25519
 	}
 	if len(cfg.Listen) == 0 {
 		cfg.Listen = []string{DefaultListen}
@@ -99,18 +118,18 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Drain <= 0 {
-		cfg.Drain = DefaultDrain
-	}
 	table, err := routing(cfg)
 	if err != nil {
 		return nil, err
 	}
 	heapFloor()
-	h := &Head{cfg: cfg, id: id, table: table, sessions: map[*Session]struct{}{}}
+	h := &Head{cfg: cfg, id: id, table: table, gate: newGate(), sessions: map[*Session]struct{}{}}
+	h.policy.Store(&Policy{Provider: cfg.Provider, AllowAnonymous: cfg.AllowAnonymous, Admission: cfg.Admission, Limits: cfg.Limits, Drain: cfg.Drain})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
-		ln, err := transport.Listen(ctx, address, transport.ListenConfig{Signer: cfg.Key, VerifyPeer: h.verifyPeer, Logger: cfg.Logger})
+		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Logger: cfg.Logger,
+		})
 		if err != nil {
 			h.cancel()
 			for _, bound := range h.listeners {
@@ -142,30 +161,6 @@ func routing(cfg HeadConfig) (*route.Table, error) {
 // Table returns the head's table of nodes.
 func (h *Head) Table() *route.Table { return h.table }
 
-// verifyPeer judges a client's key during the handshake.
-func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
-	_, err := h.cfg.Provider.IdentityFromKey(frameif.WithRemote(ctx, remote), key)
-	if err == nil || h.cfg.AllowAnonymous {
-		return nil
-	}
-	h.logReject(remote, "key", principal.Fingerprint(key), err)
-	return err
-}
-
-// logReject writes the one line that says why, which the peer is never told.
-func (h *Head) logReject(remote net.Addr, method, fingerprint string, err error) {
-	reason := "error"
-	var rejected *auth.RejectError
-	if errors.As(err, &rejected) {
-		reason = rejected.Reason
-	}
-	host := remote.String()
-	if addr, _, splitErr := net.SplitHostPort(host); splitErr == nil {
-		host = addr
-	}
-	h.cfg.Logger.Warn("auth", "result", "reject", "addr", host, "method", method, "fingerprint", fingerprint, "reason", reason)
-}
-
 func (h *Head) accept(ln *transport.Listener) {
 	for {
 		conn, err := ln.Accept(h.ctx)
@@ -178,35 +173,56 @@ func (h *Head) accept(ln *transport.Listener) {
 
 // serve runs one connection to its end.
 func (h *Head) serve(conn transport.Conn) {
-	inner, err := frameif.Accept(h.ctx, conn, h.cfg.Provider, call.Config{
-		Registry: h.cfg.Registry, Limits: h.cfg.Limits, Logger: h.cfg.Logger, AllowAnonymous: h.cfg.AllowAnonymous,
+	policy := h.policy.Load()
+	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
+	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
+		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
 		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, AfterBatch: h.cfg.AfterBatch,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {
-			h.logReject(conn.RemoteAddr(), "token", "", err)
+			d.refuse()
 		}
 		return
 	}
-	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		inner.Close("the node is shutting down")
+	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey(), revoked: make(chan struct{})}
+	s.onExpiry = func() { h.recheck(s) }
+	if id := s.Identity(); id != nil {
+		if !h.gate.enter(&policy.Admission, id.ID) {
+			s.End(call.Errorf(call.ResourceExhausted, "this identity has as many sessions as it may have: close one of them"))
+			return
+		}
+		defer h.gate.exit(id.ID)
+	}
+	if draining := h.enter(s); draining != nil {
+		s.Shutdown(draining, shuttingDown) // its calls may have begun
 		return
 	}
-	h.sessions[s] = struct{}{}
-	h.mu.Unlock()
 	if h.cfg.OnSession != nil {
 		h.cfg.OnSession(s)
 	}
-	<-s.Done()
+	s.wait()
 	h.mu.Lock()
 	delete(h.sessions, s)
 	h.mu.Unlock()
 	if h.cfg.OnSessionClosed != nil {
 		h.cfg.OnSessionClosed(s)
 	}
+}
+
+// enter makes the session one of the head's. A head that is closing returns the
+// context that bounds the drain instead.
+func (h *Head) enter(s *Session) (draining context.Context) {
+	h.mu.Lock()
+	if h.draining != nil {
+		h.mu.Unlock()
+		return h.draining
+	}
+	h.sessions[s] = struct{}{}
+	h.mu.Unlock()
+	// The policy may have changed since its credential was looked at.
+	h.recheck(s)
+	return nil
 }
 
 // EndpointID returns the node's endpoint id.
@@ -238,33 +254,49 @@ func (h *Head) Sessions() []*Session {
 	return all
 }
 
-// Shutdown stops listening, tells every session, and lets calls finish for
-// HeadConfig.Drain or until ctx ends; the rest fail with UNAVAILABLE. It returns
-// when nothing of the head runs any more. A second call waits for the first.
+const shuttingDown = "the node is shutting down"
+
+// Shutdown stops listening, tells every session, and lets calls finish until ctx
+// ends, or for Policy.Drain where ctx has no deadline; the rest fail with
+// UNAVAILABLE. It returns when nothing of the head runs any more. A second call
+// waits for the first.
 func (h *Head) Shutdown(ctx context.Context) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		drain := h.policy.Load().Drain
+		if drain <= 0 {
+			drain = DefaultDrain
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, drain)
+		defer cancel()
+	}
 	h.mu.Lock()
-	first := !h.closed
-	h.closed = true
+	first := h.draining == nil
+	if first {
+		h.draining = ctx
+	}
 	h.mu.Unlock()
 	if first {
-		ctx, cancel := context.WithTimeout(ctx, h.cfg.Drain)
-		defer cancel()
+		for _, ln := range h.listeners {
+			ln.Stop()
+		}
 		var ending sync.WaitGroup
 		for _, s := range h.Sessions() {
-			ending.Go(func() { s.Shutdown(ctx, "the node is shutting down") })
+			ending.Go(func() { s.Shutdown(ctx, shuttingDown) })
 		}
-		// QUIC sessions live on the listener's socket: it is closed after them.
 		ending.Wait()
 		h.cancel()
 	}
+	// QUIC sessions live on the listener's socket, those too that were being opened:
+	// without it, the other side would not be told of their end.
+	h.accepting.Wait()
+	h.serving.Wait()
 	var failed error
 	for _, ln := range h.listeners {
 		if err := ln.Close(); err != nil && failed == nil {
 			failed = fmt.Errorf("close %s: %w", ln.Address(), err)
 		}
 	}
-	h.accepting.Wait()
-	h.serving.Wait()
 	return failed
 }
 

@@ -224,6 +224,58 @@ func TestAnonymous(t *testing.T) {
 	}
 }
 
+// A head may call a node back in the moment that its session opens.
+func TestCallbackAtOnce(t *testing.T) {
+	for name, listen := range listens(t) {
+		t.Run(name, func(t *testing.T) {
+			answers := make(chan error, 20)
+			w := start(t, listen, func(c *HeadConfig) {
+				c.OnSession = func(s *Session) {
+					_, err := s.Call(context.Background(), "/services/list", nil)
+					answers <- err
+				}
+			})
+			for range cap(answers) {
+				_, err := w.connect(t, nil)
+				must(t, err)
+				must(t, <-answers)
+			}
+		})
+	}
+}
+
+// A call that finishes while its head shuts down gets its answer.
+func TestShutdownAnswers(t *testing.T) {
+	for name, listen := range listens(t) {
+		for _, size := range []int{10, 200_000} { // the large one takes a stream of its own
+			t.Run(fmt.Sprint(name, size), func(t *testing.T) {
+				for range 10 {
+					started, release := make(chan struct{}), make(chan struct{})
+					w := start(t, listen, nil)
+					must(t, w.head.cfg.Registry.Handle(call.OperationSpec{Name: "/slow/slow"}, func(context.Context, *call.Request) (any, error) {
+						close(started)
+						<-release
+						return strings.Repeat("x", size), nil
+					}))
+					client, err := w.connect(t, func(c *ClientConfig) { c.NoReconnect = true })
+					must(t, err)
+					answer := make(chan error, 1)
+					go func() {
+						_, err := client.Call(context.Background(), "/slow/slow", nil)
+						answer <- err
+					}()
+					<-started
+					ended := make(chan error, 1)
+					go func() { ended <- w.head.Shutdown(context.Background()) }()
+					close(release)
+					must(t, <-answer)
+					must(t, <-ended)
+				}
+			})
+		}
+	}
+}
+
 func TestReconnect(t *testing.T) {
 	for name, listen := range listens(t) {
 		t.Run(name, func(t *testing.T) {
@@ -263,6 +315,47 @@ func TestReconnect(t *testing.T) {
 				t.Fatalf("state %+v", s)
 			}
 			<-client.Done()
+		})
+	}
+}
+
+// What a handler answers while the head drains arrives, whatever the transport does
+// with unsent bytes when it is closed.
+func TestShutdownDeliversAnswers(t *testing.T) {
+	for name, listen := range listens(t) {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range []int{10, 1 << 20} {
+				for range 20 {
+					begun, finish := make(chan struct{}), make(chan struct{})
+					w := start(t, listen, func(c *HeadConfig) {
+						must(t, c.Registry.Handle(call.OperationSpec{Name: "/slow/answer"}, func(context.Context, *call.Request) (any, error) {
+							close(begun)
+							<-finish
+							return strings.Repeat("x", size), nil
+						}))
+					})
+					client, err := w.connect(t, func(c *ClientConfig) { c.NoReconnect = true })
+					must(t, err)
+					<-w.sessions // the head knows of it
+					var all sync.WaitGroup
+					all.Go(func() {
+						got, err := client.Call(context.Background(), "/slow/answer", nil)
+						if err != nil || len(got) != size+2 {
+							t.Errorf("answer of %d bytes: %d bytes, %v", size, len(got), err)
+						}
+					})
+					<-begun
+					all.Go(func() { must(t, w.head.Shutdown(context.Background())) })
+					// It drains once new requests are refused.
+					for err = nil; err == nil; {
+						_, err = client.Call(context.Background(), "/echo/echo", 1)
+					}
+					wantCode(t, err, call.Unavailable)
+					close(finish)
+					all.Wait()
+					<-client.Done()
+				}
+			}
 		})
 	}
 }

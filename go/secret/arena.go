@@ -43,6 +43,9 @@ func newArena(requireLocked bool, fill func(*phraseFrame) error) (*arena, error)
 	return a, nil
 }
 
+// What a phrase is checked in fits into the smallest page.
+const _ = uint(4096 - unsafe.Sizeof(phraseFrame{}))
+
 // Everything placed in a page begins at a multiple of this.
 const alignment = 64
 

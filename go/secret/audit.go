@@ -18,11 +18,13 @@ const (
 	ActionPassword Action = "password"
 )
 
-// Event tells an observer what happened in a store. It never holds a value.
+// Event tells an observer what happened in a store. It never holds a value. A call
+// whose arguments are wrong in themselves is no event.
 type Event struct {
 	Time   time.Time `json:"time"`
 	Action Action    `json:"action"`
-	// Path and Type of the key; Type is empty for actions without a key.
+	// Path and Type of the key; Type is empty for actions without a key. JSON leaves
+	// out the path "m".
 	Path Path    `json:"path,omitzero"`
 	Type KeyType `json:"type,omitempty"`
 	// Code is why it failed; empty when it succeeded.

@@ -42,7 +42,7 @@ func (h *Handle) Sign(message []byte) (signature []byte, err error) {
 			signature = signEd25519(f, public, message)
 			return nil
 		}
-		compact := ecdsa(f, (*[32]byte)(message))
+		compact := signECDSA(f, (*[32]byte)(message))
 		signature = compact[:]
 		return nil
 	})

@@ -13,5 +13,3 @@ const (
 	// for Ed25519, so hardened levels only. One path is meant for one type.
 	AES256GCM KeyType = "aes-256-gcm"
 )
-
-func (t KeyType) valid() bool { return t == Ed25519 || t == Secp256k1 || t == AES256GCM }

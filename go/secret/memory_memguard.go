@@ -15,10 +15,11 @@ var allocating sync.Mutex
 // allocate makes a region with memguard. When the kernel refuses to lock memory,
 // memguard destroys every buffer of the process and panics (and its Enclaves, not
 // used here, wait for themselves for ever). So the kernel is asked first, with
-// memcall, for a page more than is needed; where it refuses, memguard is not asked.
-// A refusal in spite of that takes somebody else in the process who locks the rest
-// in the same microseconds. It is caught, and every store whose memory went with it
-// then answers LOCKED.
+// memcall, for a page more than is needed; where it refuses, memcall is used in
+// memguard's place. A refusal in spite of that takes somebody else in the process
+// who locks the rest in the same microseconds. It is caught, and every store whose
+// memory went with it answers LOCKED from then on; an operation that is under way in
+// that moment crashes. In our binary nobody else locks memory.
 func allocate(size int) (r region, locked bool, err error) {
 	allocating.Lock()
 	defer allocating.Unlock()

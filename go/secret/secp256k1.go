@@ -49,9 +49,9 @@ func (f *frame) setRandom(scalar *secp256k1.ModNScalar) {
 	}
 }
 
-// ecdsa signs a digest with f.key: deterministic (RFC 6979) and with the low s of
+// signECDSA signs a digest with f.key: deterministic (RFC 6979) and with the low s of
 // the two possible ones (EIP-2). The signature is r ‖ s ‖ recovery id (0 to 3).
-func ecdsa(f *frame, digest *[32]byte) (signature [65]byte) {
+func signECDSA(f *frame, digest *[32]byte) (signature [65]byte) {
 	f.d.SetByteSlice(f.key.private[:])
 	f.e.SetByteSlice(digest[:])
 	nonces := newNonces(f)

@@ -2,9 +2,9 @@ package secret
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"unicode"
@@ -92,15 +92,25 @@ func newSSHProtection(passphrase []byte) *sshProtection {
 	return p
 }
 
+// encrypt is AES-256-CTR on whole blocks. crypto/cipher's keeps the key where it
+// cannot be wiped.
 func (p *sshProtection) encrypt(data []byte) {
 	block, err := aes.NewCipher(p.key[:32])
 	if err != nil {
 		panic("secret: " + err.Error()) // only for a wrong length
 	}
 	defer wipeObject(block)
-	stream := cipher.NewCTR(block, p.key[32:])
-	defer wipeObject(stream)
-	stream.XORKeyStream(data, data)
+	counter := p.key[32:]
+	var pad [aes.BlockSize]byte
+	for ; len(data) > 0; data = data[len(pad):] {
+		block.Encrypt(pad[:], counter)
+		subtle.XORBytes(data, data, pad[:])
+		for i := len(counter) - 1; i >= 0; i-- {
+			if counter[i]++; counter[i] != 0 {
+				break
+			}
+		}
+	}
 }
 
 // options gives the KDF's parameters as the file holds them.

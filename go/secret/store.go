@@ -3,6 +3,7 @@ package secret
 import (
 	"cmp"
 	"crypto/rand"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,13 +11,15 @@ import (
 
 // Store turns one mnemonic into keys and uses them. It begins locked; Unlock and
 // Create unlock it. All methods may be called concurrently. Several stores with
-// different seeds can be open in one process and know nothing of each other.
+// different seeds can be open in one process and know nothing of each other. Close a
+// store that is not needed any more; one that is forgotten is wiped when the garbage
+// collector finds it, unless it has an IdleTimeout, which comes first.
 type Store struct {
 	options  Options
 	born     time.Time
 	lastUsed atomic.Int64 // since born
 	seals    *sealCounter
-	warn     sync.Once
+	warned   atomic.Bool
 
 	// mu is held for reading while keys are used, and for writing only to swap the
 	// vault: never while a key is stretched, derived or waited for, nor while an
@@ -26,6 +29,7 @@ type Store struct {
 	epoch  uint64 // how often the store was told to lock
 	closed bool
 	idle   *time.Timer
+	lost   runtime.Cleanup // destroys the vault of a store that was forgotten
 }
 
 // NewStore makes a locked store.
@@ -80,10 +84,8 @@ func (s *Store) unlock(fill func(*phraseFrame) error) error {
 	if err != nil {
 		return err
 	}
-	if s.Status().Memory == MemoryUnlocked && s.options.OnWarning != nil {
-		s.warn.Do(func() {
-			s.options.OnWarning("the system refuses to lock memory, so secrets may be swapped to disk: raise RLIMIT_MEMLOCK (`ulimit -l`), or require locked memory")
-		})
+	if s.Status().Memory == MemoryUnlocked && s.options.OnWarning != nil && s.warned.CompareAndSwap(false, true) {
+		s.options.OnWarning("the system refuses to lock memory, so secrets may be swapped to disk: raise RLIMIT_MEMLOCK (`ulimit -l`), or require locked memory")
 	}
 	return nil
 }
@@ -111,6 +113,7 @@ func (s *Store) attach(fill func(*phraseFrame) error) error {
 		return err
 	}
 	s.vault = v
+	s.lost = runtime.AddCleanup(s, (*vault).destroy, v)
 	s.touch()
 	if timeout := s.options.IdleTimeout; timeout > 0 {
 		s.idle = time.AfterFunc(timeout, func() { s.lockIdle(v) })
@@ -170,6 +173,7 @@ func (s *Store) lock(only *vault, closing bool) (done bool) {
 		s.idle = nil
 	}
 	s.vault = nil
+	s.lost.Stop()
 	v.destroy()
 	return true
 }

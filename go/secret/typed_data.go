@@ -12,6 +12,9 @@ const (
 	// maxTypedDepth is how deep the JSON may nest, and with it the values: well
 	// above any protocol in use.
 	maxTypedDepth = 64
+	// maxTypes bounds what hashing the types costs: each is hashed with all that it
+	// leads to.
+	maxTypes = 128
 
 	domainType = "EIP712Domain"
 )
@@ -22,7 +25,8 @@ const (
 // value must be in its type and every field of the type in the value, numbers must
 // be integers in their range (a JSON number, or a string in decimal or with 0x),
 // addresses in mixed case must have the right checksum, and names must not be given
-// twice. Types may be recursive; a value nests at most 64 deep. At most 1 MiB.
+// twice. Types may be recursive, and are at most 128; a value nests at most 64 deep. At
+// most 1 MiB.
 // Errors: LOCKED, CLOSED, INVALID_INPUT.
 func (h *Handle) SignTypedData(typedData []byte) (EthereumSignature, error) {
 	if err := h.require(Secp256k1, "an Ethereum signature"); err != nil {
@@ -108,8 +112,8 @@ var domainFields = []field{{"name", "string"}, {"version", "string"}, {"chainId"
 // that has the fields that the domain has.
 func parseTypes(value any, domain map[string]any) (*typeSet, error) {
 	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, typedError("types is missing or no object")
+	if !ok || len(object) > maxTypes {
+		return nil, typedError("types is missing, no object, or has more than %d members", maxTypes)
 	}
 	types := &typeSet{structs: map[string][]field{}, hashes: map[string][32]byte{}}
 	for name, list := range object {

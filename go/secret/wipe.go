@@ -7,18 +7,25 @@ import "reflect"
 // pointers lead to is not wiped.
 func wipeObject(pointer any) { reflect.ValueOf(pointer).Elem().SetZero() }
 
-// stackDepth is how many bytes of stack an operation on secrets may use below its
-// frame. The deepest in use needs under half of it (TestStackDepth).
-const stackDepth = 16 << 10
+// stackDepth is how many bytes of stack an operation on secrets may use. The
+// deepest uses a third of it, and never more than three quarters (TestStackDepth).
+const stackDepth = 8 << 10
 
-// shield runs f and wipes the stack that f used. The stack is grown before, since
-// growing it while f runs would leave a copy behind.
+// shield runs f and wipes what f left on the stack and in the processor's vector
+// registers. Neither may be copied elsewhere meanwhile: signals are held back, and
+// f's stack does not move. It is grown before, and the garbage collector does not
+// shrink it while more than a quarter of it is in use, for which the array stands.
 //
 //go:noinline
 func shield(f func()) {
+	var held [stackDepth]byte
+	touch(&held)
 	clearStack()
+	defer holdSignals()()
 	f()
+	clearRegisters(hasAVX)
 	clearStack()
+	touch(&held)
 }
 
 // clearStack zeroes the stack below its caller's frame.

@@ -50,6 +50,12 @@ func ParseAddress(s string) (Address, error) {
 	return a, nil
 }
 
+// CheckListen reports why an address cannot be one to listen on, or nil.
+func CheckListen(address string) error {
+	_, err := parseListen(address)
+	return err
+}
+
 // parseListen reads an address to listen on; without a scheme it is host:port.
 func parseListen(s string) (Address, error) {
 	if !strings.Contains(s, "://") {

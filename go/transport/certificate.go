@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -77,6 +78,7 @@ func clientTLS(a Address, cfg DialConfig, mismatch *error) (*tls.Config, ed25519
 	case a.Peer != nil:
 		// The key is compared below instead of a chain: it is the stronger check.
 		config.InsecureSkipVerify = true
+		config.NextProtos = append(config.NextProtos, alpnKey)
 		config.VerifyConnection = func(state tls.ConnectionState) error {
 			got := keyOf(state.PeerCertificates)
 			if got == nil {
@@ -96,15 +98,17 @@ func clientTLS(a Address, cfg DialConfig, mismatch *error) (*tls.Config, ed25519
 
 // serverTLS is the listening side's configuration.
 func serverTLS(cfg ListenConfig) (*tls.Config, error) {
-	certificate, _, err := selfSigned(cfg.Signer)
+	own, _, err := selfSigned(cfg.Signer)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Certificate != nil {
-		certificate = cfg.Certificate
-	}
 	config := baseTLS()
-	config.Certificates = []tls.Certificate{*certificate}
+	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if cfg.Certificate == nil || slices.Contains(hello.SupportedProtos, alpnKey) {
+			return own, nil
+		}
+		return cfg.Certificate, nil
+	}
 	config.ClientAuth = tls.RequestClientCert
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		c := config.Clone()

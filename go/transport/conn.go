@@ -7,11 +7,15 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
+	"sync"
 )
 
 // ALPN is the protocol name that both sides of QUIC and TLS offer (RFC 7301).
 const ALPN = "alknet/1"
+
+// alpnKey is offered besides ALPN by clients that pin the node's key: a node that has
+// a CA's certificate too shows them its own. It is never chosen.
+const alpnKey = "alknet-key/1"
 
 // The kinds of connections.
 const (
@@ -76,10 +80,13 @@ const EagerSize = 16 << 10
 // byteConn is a Conn over one ordered byte stream.
 type byteConn struct {
 	net.Conn
+	socket    net.Conn   // at the bottom
 	eager     *eagerConn // the socket below Conn; nil where it has no such thing
 	kind      string
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
+	release   func()            // tells the gate of the end; nil without one
+	closing   sync.Once
 }
 
 func (c *byteConn) Kind() string                 { return c.kind }
@@ -87,10 +94,13 @@ func (c *byteConn) PeerKey() ed25519.PublicKey   { return c.key }
 func (c *byteConn) CloseWithReason(string) error { return c.Close() }
 
 // Close closes the socket at once: TLS's own Close would wait for a peer that does
-// not read, to send an alert that nothing here relies on.
+// not read, to send an alert. Nothing here relies on it: frames have a length, and a
+// session says goodbye by itself.
 func (c *byteConn) Close() error {
-	_ = c.Conn.SetDeadline(time.Now())
-	if err := c.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	if c.release != nil {
+		defer c.closing.Do(c.release)
+	}
+	if err := c.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
@@ -98,12 +108,15 @@ func (c *byteConn) Close() error {
 
 func (c *byteConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF // the alert is missing, see Close
+	}
 	return n, refusal(err, c.presented)
 }
 
 // newByteConn makes a Conn of a socket.
 func newByteConn(socket net.Conn, kind string) *byteConn {
-	c := &byteConn{Conn: socket, kind: kind}
+	c := &byteConn{Conn: socket, socket: socket, kind: kind}
 	if c.eager = newEagerConn(socket); c.eager != nil {
 		c.Conn = c.eager
 	}

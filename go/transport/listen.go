@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -30,9 +31,11 @@ const (
 type ListenConfig struct {
 	// Signer holds the node's Ed25519 key.
 	Signer crypto.Signer
-	// Certificate is shown instead of the self-signed one, for clients that go by a
-	// CA; nil means none.
+	// Certificate is shown instead of the self-signed one to clients that pin no key,
+	// and so go by a CA; nil means none.
 	Certificate *tls.Certificate
+	// Gate bounds what strangers cost; nil lets everybody in.
+	Gate Gate
 	// VerifyPeer judges the key of a client during the handshake; an error refuses
 	// it there, and nil accepts every key. A client without one is not asked about.
 	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
@@ -44,19 +47,32 @@ type ListenConfig struct {
 	Logger *slog.Logger
 }
 
+// Gate decides about connections before anything is spent on them. Its methods must
+// not block.
+type Gate interface {
+	// Admit lets a connection in or turns it away; release is called once, when the
+	// connection has ended.
+	Admit(remote net.Addr) (release func(), ok bool)
+	// Suspicious reports whether a QUIC client must first show that it receives what is
+	// sent to its address (RFC 9000, section 8.1.2), because many come from there.
+	Suspicious(remote net.Addr) bool
+}
+
 // Listener gives the connections of one address. It is safe for concurrent use.
 type Listener struct {
-	address Address
-	kinds   []string
-	cfg     ListenConfig
-	conns   chan Conn
-	slots   chan struct{} // one token for each handshake under way
-	ctx     context.Context
-	cancel  context.CancelFunc
-	work    sync.WaitGroup
-	closers []func() error
-	closing sync.Once
-	err     error
+	address           Address
+	kinds             []string
+	cfg               ListenConfig
+	conns             chan Conn
+	slots             chan struct{} // one token for each handshake under way
+	ctx               context.Context
+	cancel            context.CancelFunc
+	work              sync.WaitGroup
+	stopped           atomic.Bool
+	stops             []func() error // end accepting
+	closers           []func() error // release everything
+	stopping, closing sync.Once
+	err               error
 }
 
 // Listen binds an address: "host:port" and alknet:// are UDP (QUIC) and TCP (TLS)
@@ -168,28 +184,27 @@ func (l *Listener) bindUDP(ctx context.Context) (net.PacketConn, error) {
 
 func (l *Listener) servePlain(ln net.Listener, kind string) {
 	l.kinds = append(l.kinds, kind)
-	l.closers = append(l.closers, ln.Close)
+	l.stops = append(l.stops, ln.Close)
 	l.work.Go(func() {
-		l.acceptLoop(ln, func(raw net.Conn) { l.offer(newByteConn(raw, kind)) })
+		l.acceptLoop(ln, kind, func(conn *byteConn) { l.offer(conn) })
 	})
 }
 
 func (l *Listener) serveTLS(ln net.Listener) error {
-	l.closers = append(l.closers, ln.Close)
+	l.stops = append(l.stops, ln.Close)
 	config, err := serverTLS(l.cfg)
 	if err != nil {
 		return err
 	}
 	l.kinds = append(l.kinds, KindTLS)
 	l.work.Go(func() {
-		l.acceptLoop(ln, func(raw net.Conn) {
+		l.acceptLoop(ln, KindTLS, func(under *byteConn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
-			under := newByteConn(raw, KindTLS)
 			conn := tls.Server(under.Conn, config)
 			if err := conn.HandshakeContext(ctx); err != nil {
-				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", raw.RemoteAddr().String(), "error", err)
-				_ = raw.Close()
+				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", under.RemoteAddr().String(), "error", err)
+				_ = under.Close()
 				return
 			}
 			l.offer(under.secured(conn, nil))
@@ -199,7 +214,7 @@ func (l *Listener) serveTLS(ln net.Listener) error {
 }
 
 // acceptLoop has each connection prepared on a goroutine of its own.
-func (l *Listener) acceptLoop(ln net.Listener, prepare func(net.Conn)) {
+func (l *Listener) acceptLoop(ln net.Listener, kind string, prepare func(*byteConn)) {
 	for {
 		raw, err := ln.Accept()
 		if err != nil {
@@ -215,16 +230,62 @@ func (l *Listener) acceptLoop(ln net.Listener, prepare func(net.Conn)) {
 			}
 			continue
 		}
+		release, ok := l.admit(raw)
+		if !ok {
+			continue
+		}
+		conn := newByteConn(raw, kind)
+		conn.release = release
 		select {
 		case l.slots <- struct{}{}:
 		case <-l.ctx.Done():
-			_ = raw.Close()
+			_ = conn.Close()
 			return
 		}
 		l.work.Go(func() {
 			defer func() { <-l.slots }()
-			prepare(raw)
+			prepare(conn)
 		})
+	}
+}
+
+// admit asks the gate, and resets what it turns away: the port is free at once.
+func (l *Listener) admit(raw net.Conn) (release func(), ok bool) {
+	if l.cfg.Gate == nil {
+		return nil, true
+	}
+	if release, ok = l.cfg.Gate.Admit(raw.RemoteAddr()); !ok {
+		if socket, isTCP := raw.(*net.TCPConn); isTCP {
+			_ = socket.SetLinger(0)
+		}
+		_ = raw.Close()
+	}
+	return release, ok
+}
+
+// errTurnedAway refuses a QUIC connection; the client sees CONNECTION_REFUSED.
+var errTurnedAway = errors.New("turned away")
+
+// guard puts the gate before a QUIC transport, and closes it for good once the
+// listener has stopped: without a quic.Listener its clients would hear nothing.
+func (l *Listener) guard(transport *quic.Transport) {
+	gate := l.cfg.Gate
+	if gate != nil {
+		transport.VerifySourceAddress = gate.Suspicious
+	}
+	transport.ConnContext = func(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+		if l.stopped.Load() {
+			return nil, errTurnedAway
+		}
+		if gate == nil {
+			return ctx, nil
+		}
+		release, ok := gate.Admit(info.RemoteAddr)
+		if !ok {
+			return nil, errTurnedAway
+		}
+		context.AfterFunc(ctx, release)
+		return ctx, nil
 	}
 }
 
@@ -235,6 +296,7 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
 	transport := &quic.Transport{Conn: socket, StatelessResetKey: key}
+	l.guard(transport)
 	l.closers = append(l.closers, transport.Close, socket.Close)
 	config, err := serverTLS(l.cfg)
 	if err != nil {
@@ -297,12 +359,26 @@ func (l *Listener) Address() Address { return l.address }
 // Kinds returns the kinds of connections that the listener gives.
 func (l *Listener) Kinds() []string { return l.kinds }
 
+// Stop takes no further connections; those that Accept has given stay open, and
+// clients that come now are refused. It is idempotent.
+func (l *Listener) Stop() {
+	l.stopping.Do(func() {
+		l.stopped.Store(true)
+		for _, stop := range l.stops {
+			if err := stop(); err != nil && !errors.Is(err, net.ErrClosed) && l.err == nil {
+				l.err = err
+			}
+		}
+	})
+}
+
 // Close stops listening. Connections that Accept has given stay open, but for those
 // over QUIC, which live on the listener's socket. It is idempotent, and returns when
 // nothing of the listener runs any more.
 func (l *Listener) Close() error {
 	l.closing.Do(func() {
 		l.cancel()
+		l.Stop()
 		for _, closer := range l.closers {
 			if err := closer(); err != nil && !errors.Is(err, net.ErrClosed) && l.err == nil {
 				l.err = err

@@ -219,6 +219,11 @@ func TestWithoutPin(t *testing.T) {
 			if _, err := Dial(context.Background(), h.Address(), DialConfig{Signer: newKey(t)}); err == nil {
 				t.Error("a certificate of an unknown CA was accepted")
 			}
+			pinned := h.Address()
+			pinned.Peer = publicOf(h.key)
+			if conn := dial(t, pinned, DialConfig{Signer: newKey(t)}); !conn.PeerKey().Equal(publicOf(h.key)) {
+				t.Error("a client that pins the node's key was shown another certificate")
+			}
 			self := listen(t, scheme+"://127.0.0.1:0", nil)
 			if _, err := Dial(context.Background(), self.Address(), DialConfig{RootCAs: pool}); err == nil {
 				t.Error("a self-signed certificate was accepted without a pin")
@@ -362,5 +367,31 @@ func TestStreamsAndCloseReason(t *testing.T) {
 	var closed *RemoteClosedError
 	if !errors.As(err, &closed) || closed.CloseReason() != "CODE: because" {
 		t.Errorf("closed with %v", err)
+	}
+}
+
+// Closing does not wait for a peer that does not read.
+func TestCloseOfAFullSocket(t *testing.T) {
+	ln, err := Listen(context.Background(), "tls://127.0.0.1:0", ListenConfig{Signer: newKey(t)})
+	must(t, err)
+	defer ln.Close()
+	accepted := make(chan Conn, 1)
+	go func() {
+		conn, err := ln.Accept(context.Background())
+		must(t, err)
+		accepted <- conn
+	}()
+	a := ln.Address()
+	conn, err := Dial(context.Background(), a, DialConfig{Insecure: true})
+	must(t, err)
+	defer (<-accepted).Close()
+	for ok := true; ok; {
+		ok, err = conn.(EagerWriter).TryWrite(make([]byte, EagerSize))
+		must(t, err)
+	}
+	started := time.Now()
+	must(t, conn.Close())
+	if took := time.Since(started); took > time.Second { // crypto/tls would take five
+		t.Errorf("closing took %v", took)
 	}
 }

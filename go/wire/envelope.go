@@ -200,6 +200,6 @@ func BeginEnvelope(dst []byte, typ, id string) []byte {
 // EndEnvelope completes the frame that begins at from and ends with its payload.
 func EndEnvelope(dst []byte, from int) []byte {
 	dst = append(dst, '}')
-	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-headerSize))
+	binary.BigEndian.PutUint32(dst[from:], uint32(len(dst)-from-HeaderSize))
 	return dst
 }

@@ -14,7 +14,9 @@ const (
 	// MaxMaxFrame is the largest limit that may be configured.
 	MaxMaxFrame = 64 << 20
 
-	headerSize = 4
+	// HeaderSize is how many bytes of length stand before a frame's body.
+	HeaderSize = 4
+
 	// readBuffer holds a burst of small frames, which are then parsed in place.
 	readBuffer = 64 << 10
 	// growStep bounds what a frame that was announced but not sent can reserve.
@@ -87,7 +89,7 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 	r.large = nil
 	r.Done()
-	header, err := r.r.Peek(headerSize)
+	header, err := r.r.Peek(HeaderSize)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(header) > 0 {
 			return nil, protocolError(ClassEOF, "the stream ended inside a frame's length")
@@ -102,15 +104,15 @@ func (r *Reader) Next() ([]byte, error) {
 		return nil, protocolError(ClassLength, fmt.Sprintf("the frame's length %d is over the limit of %d bytes", n, r.limit))
 	}
 	size := int(n)
-	if headerSize+size <= r.r.Size() {
-		frame, err := r.r.Peek(headerSize + size)
+	if HeaderSize+size <= r.r.Size() {
+		frame, err := r.r.Peek(HeaderSize + size)
 		if err != nil {
 			return nil, truncated(err)
 		}
-		r.skip = headerSize + size
-		return frame[headerSize:], nil
+		r.skip = HeaderSize + size
+		return frame[HeaderSize:], nil
 	}
-	if _, err := r.r.Discard(headerSize); err != nil {
+	if _, err := r.r.Discard(HeaderSize); err != nil {
 		return nil, err
 	}
 	if r.budget != nil {
@@ -158,12 +160,12 @@ func truncated(err error) error {
 // neither block nor read from the stream.
 func (r *Reader) Ready() bool {
 	n := r.Buffered()
-	if n < headerSize {
+	if n < HeaderSize {
 		return false
 	}
-	head, err := r.r.Peek(r.skip + headerSize)
+	head, err := r.r.Peek(r.skip + HeaderSize)
 	if err != nil {
 		return false
 	}
-	return uint64(n) >= headerSize+uint64(binary.BigEndian.Uint32(head[r.skip:]))
+	return uint64(n) >= HeaderSize+uint64(binary.BigEndian.Uint32(head[r.skip:]))
 }

@@ -11,6 +11,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-package-'));
 const project = path.join(folder, 'project');
 const bin = path.join(folder, 'bin');
+const platformPackage = `@alkdev/alknet-${process.platform}-${process.arch}`;
 let tarballs;
 
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -40,7 +41,7 @@ test('the tarballs hold no script, no binding.gyp and no source of the engine', 
     assert.equal(manifest.gypfile, false);
     assert.equal(manifest.devDependencies, undefined);
     if (manifest.name === 'alknet') {
-      assert.deepEqual(manifest.optionalDependencies, { [`@alkdev/alknet-${process.platform}-${process.arch}`]: manifest.version });
+      assert.deepEqual(manifest.optionalDependencies, { [platformPackage]: manifest.version });
       for (const file of ['lib/index.js', 'lib/index.mjs', 'lib/index.d.ts', 'lib/index.d.mts', 'README.md']) assert.ok(files.includes(`package/${file}`), file);
     } else {
       assert.deepEqual([manifest.os, manifest.cpu, manifest.libc], [[process.platform], [process.arch], ['glibc']]);
@@ -60,6 +61,52 @@ test('npm install and npm ci, without scripts and offline; the README\'s JavaScr
   assert.notEqual(common, snippet);
   fs.writeFileSync(path.join(project, 'snippet.cjs'), `(async () => {\n${common}\n})()`);
   assert.equal(run('node', 'snippet.cjs'), expected);
+});
+
+// A consumer's project whose lock file knows several platforms, one of which is not
+// this one: the package of the other is the same file under another name.
+function lockedProject(name, install) {
+  const where = path.join(folder, name);
+  fs.mkdirSync(where);
+  const other = { os: 'aix', cpu: 'ppc64' }; // nobody runs these tests there
+  const stage = path.join(where, 'stage');
+  fs.mkdirSync(stage);
+  execFileSync('tar', ['xzf', tarballs[1], '-C', stage]);
+  const file = path.join(stage, 'package', 'package.json');
+  const manifest = JSON.parse(fs.readFileSync(file, 'utf8'));
+  const otherName = `@alkdev/alknet-${other.os}-${other.cpu}`;
+  fs.writeFileSync(file, JSON.stringify({ ...manifest, name: otherName, os: [other.os], cpu: [other.cpu], libc: undefined }));
+  execFileSync('tar', ['czf', path.join(where, 'other.tgz'), '-C', stage, 'package']);
+  fs.rmSync(stage, { recursive: true });
+  fs.writeFileSync(path.join(where, 'package.json'), JSON.stringify({
+    name: 'consumer', version: '1.0.0', private: true, dependencies: { alknet: `file:${tarballs[0]}` },
+    optionalDependencies: { [platformPackage]: `file:${tarballs[1]}`, [otherName]: 'file:other.tgz' },
+  }));
+  const npm = (...args) => run('npm', '--prefix', where, ...args, '--ignore-scripts', '--offline', '--no-audit', '--no-fund');
+  npm('install', '--package-lock-only', ...install(other));
+  return { where, npm, otherName, lock: path.join(where, 'package-lock.json') };
+}
+
+const load = (where) => run('node', '-e', `try { console.log(require(${JSON.stringify(path.join(where, 'node_modules', 'alknet'))}).version) } catch (error) { console.log(error.code, error.message) }`);
+
+test('npm ci with a lock file that was made on another platform', () => {
+  const { where, npm, otherName } = lockedProject('elsewhere', ({ os: system, cpu }) => [`--os=${system}`, `--cpu=${cpu}`]);
+  npm('ci');
+  assert.match(load(where), /^\d+\.\d+\.\d+\n$/);
+  assert.ok(!fs.existsSync(path.join(where, 'node_modules', otherName)), 'the package of the other platform is left out');
+});
+
+// npm has made such lock files; `npm install` mends them.
+test('npm ci with a lock file that misses this platform\'s package is refused, and npm install mends it', () => {
+  const { where, npm, lock } = lockedProject('missing', () => []);
+  const content = JSON.parse(fs.readFileSync(lock, 'utf8'));
+  assert.ok(content.packages[`node_modules/${platformPackage}`]);
+  delete content.packages[`node_modules/${platformPackage}`];
+  fs.writeFileSync(lock, JSON.stringify(content));
+  assert.throws(() => npm('ci'), (error) => error.stderr.includes('EUSAGE') && error.stderr.includes(`Missing: ${platformPackage}@`));
+  npm('install');
+  npm('ci');
+  assert.match(load(where), /^\d+\.\d+\.\d+\n$/);
 });
 
 test('without the platform\'s package the error says what to install', () => {

@@ -23,7 +23,7 @@ test('every export is declared, and every declared value exists', () => {
   const declared = symbols.filter((s) => s.flags & ts.SymbolFlags.Value).map((s) => s.name);
   assert.deepEqual(declared.sort(), Object.keys(alknet).filter((name) => name !== 'default' && name !== 'module.exports').sort());
   // Methods and accessors, so that none stays undocumented.
-  for (const name of ['Connection', 'Server', 'Session', 'Subscription']) {
+  for (const name of ['Connection', 'Server', 'Session', 'Subscription', 'SecretStore', 'SecretKey', 'SecretIdentity']) {
     const type = checker.getDeclaredTypeOfSymbol(symbols.find((s) => s.name === name));
     const known = new Set(checker.getPropertiesOfType(type).map((s) => s.name));
     for (let p = alknet[name].prototype; p !== Object.prototype && p?.constructor.name !== 'EventEmitter'; p = Object.getPrototypeOf(p)) {

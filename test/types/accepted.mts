@@ -1,5 +1,8 @@
 // What must compile, as an ES module.
-import alknet, { AlknetError, connect, generateKey, parseAddress, serve, type Context, type Subscription } from 'alknet';
+import alknet, {
+  AlknetError, SecretStore, connect, generateKey, generateMnemonic, parseAddress, serve, validateMnemonic, wordlists,
+  type Context, type EncryptedData, type SecretIdentity, type SecretKey, type Subscription, type Wordlist,
+} from 'alknet';
 
 const key = generateKey('laptop');
 const server = await serve({ listen: ['127.0.0.1:0'], authorizedKeys: [key.publicKey], limits: { maxInFlight: 10 }, signal: AbortSignal.timeout(1000) });
@@ -32,3 +35,26 @@ const port: number = parseAddress(server.address).port;
 void port;
 void alknet.version.length;
 await server.close({ drain: 0 });
+
+const phrase: Uint8Array = generateMnemonic({ words: 12, wordlist: 'czech' });
+const list: Wordlist = validateMnemonic(phrase);
+wordlists.includes(list);
+using secrets = new SecretStore({ exportable: false, requireLockedMemory: true, cacheSize: 0, cacheTtl: Infinity, idleTimeout: 60_000, sealCounts: { 2: 5 } });
+secrets.on('audit', ({ action, path, code }) => { void [action === 'export', path?.length, code === 'LOCKED']; }).once('warning', (message) => message.trim());
+await secrets.unlock(phrase, { passphrase: 'x', signal: AbortSignal.timeout(1000) });
+const made: Uint8Array = await new SecretStore().create({ words: 24 });
+made.fill(0);
+const identityKey: SecretKey = await secrets.derive("m/74'/0'/0'/0'");
+const signature: Uint8Array = identityKey.signSync(new Uint8Array(3));
+void signature;
+const sealed: EncryptedData = await secrets.encrypt(new Uint8Array(3), { version: 3, wipe: false });
+const opened: Uint8Array = secrets.decryptSync(JSON.stringify(sealed));
+void [opened, secrets.rotateSync(sealed, { version: 4 }).key_version.toFixed()];
+void (await secrets.password('example.com', { length: 12, classes: ['lower', 'digits'] })).length;
+void (await secrets.ethereum.signTypedData({ types: {}, primaryType: 'Mail', domain: { chainId: 1n }, message: {} }, { index: 1 })).startsWith('0x');
+const identity: SecretIdentity = secrets.identity();
+await connect(server.address, { identity });
+await serve({ identity, listen: '127.0.0.1:0', authorizedKeys: [identity.publicKey] });
+const state: 'locked' | 'unlocked' = secrets.status.state;
+void [state, secrets.locked satisfies boolean, await secrets.authToken({ at: new Date() }), await secrets.sshPrivateKey({ passphrase: new Uint8Array(1) })];
+secrets.lock({ disconnect: true });

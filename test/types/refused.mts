@@ -1,5 +1,5 @@
 // What must not compile: each comment makes the compiler fail where there is no error.
-import { AlknetError, Connection, connect, generateKey, serve } from 'alknet';
+import { AlknetError, Connection, SecretKey, SecretStore, connect, generateKey, generateMnemonic, serve } from 'alknet';
 
 const server = await serve();
 // @ts-expect-error an address is required
@@ -29,3 +29,29 @@ const list: number[] = await (await connect('alknet://host')).subscribe('/a/b');
 // @ts-expect-error the comment is text
 generateKey(1);
 void list;
+
+const store = new SecretStore();
+// @ts-expect-error no such option
+new SecretStore({ exportible: false });
+// @ts-expect-error phrases have 12, 15, 18, 21 or 24 words
+generateMnemonic({ words: 13 });
+// @ts-expect-error no such wordlist
+generateMnemonic({ wordlist: 'klingon' });
+// @ts-expect-error a mnemonic is required
+await store.unlock();
+// @ts-expect-error keys are derived
+new SecretKey();
+// @ts-expect-error no such type of key
+await store.derive('m', 'rsa');
+// @ts-expect-error a key cannot be changed
+(await store.derive("m/0'")).path = 'm';
+// @ts-expect-error a plaintext is bytes, which can be wiped
+await store.encrypt('text');
+// @ts-expect-error EncryptedData has an iv
+await store.decrypt({ key_version: 2, salt: '', data: '' });
+// @ts-expect-error an identity comes from a store
+await connect('alknet://host', { identity: 'm' });
+// @ts-expect-error no such event
+store.on('unlock', () => {});
+// @ts-expect-error no such class of characters
+await store.password('site', { classes: ['greek'] });

@@ -19,10 +19,6 @@ type keyCmd struct {
 	Show     showCmd     `cmd:"" help:"Show a key's public parts."`
 }
 
-func endpointID(key ed25519.PrivateKey) string {
-	return principal.EndpointID(key.Public().(ed25519.PublicKey))
-}
-
 type generateCmd struct {
 	File       string `arg:"" optional:"" help:"Where to (default: client_key in the state folder)."`
 	Comment    string `help:"Comment of the public key." default:"alknet"`

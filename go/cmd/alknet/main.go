@@ -4,6 +4,7 @@
 //	alknet key generate                  make a key for this user
 //	alknet authorize 'ssh-ed25519 AAAA…' let a key connect
 //	alknet call ADDRESS /ns/op JSON      call an operation
+//	alknet secret create                 make a phrase that every key comes from
 //
 // What a program may want to read goes to stdout, what a person is told to stderr.
 // The exit status is 0 when it went well, 1 when the operation failed, 2 for wrong
@@ -12,6 +13,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,11 +21,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/config"
 )
 
 // version is set by the build.
@@ -42,6 +46,9 @@ type cli struct {
 	Key        keyCmd        `cmd:"" help:"Make and show keys."`
 	Authorize  authorizeCmd  `cmd:"" help:"Let a public key connect to this node."`
 	Token      tokenCmd      `cmd:"" help:"Print a token that is good for five minutes."`
+	Secret     secretCmd     `cmd:"" help:"Make a phrase, and use the keys that it gives."`
+	APIKey     apikeyCmd     `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
+	Config     configCmd     `cmd:"" help:"Check and show the configuration of a node."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in your shell."`
 	Complete   completeCmd   `cmd:"" hidden:""`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
@@ -62,6 +69,23 @@ const (
 
 // usageError is a mistake on the command line that the parser could not see.
 type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// configuration gives a mistake in the configuration its kind: those of flags alone
+// are wrong usage.
+func configuration(err error) error {
+	all, ok := config.AsErrors(err)
+	for _, e := range all {
+		if !strings.HasPrefix(e.Source, "--") {
+			return err
+		}
+	}
+	if ok {
+		return usageError{err}
+	}
+	return err
+}
 
 func main() {
 	// Libraries below may log through the standard logger; what they have to say is
@@ -87,7 +111,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exit // --help
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "alknet: %v\nSee `alknet --help`.\n", err)
+		fmt.Fprintf(stderr, "alknet: %s\nSee `alknet --help`.\n", usageText(err, args))
 		return exitUsage
 	}
 	home, err := stateFolder(c.Home)
@@ -100,15 +124,23 @@ func run(args []string, stdout, stderr io.Writer) int {
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	err = parsed.Run(&app{ctx: ctx, home: home, stdout: stdout, stderr: stderr}, parser)
 	var usage usageError
+	status := exitFailed
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, errChecked):
+		return exitFailed
 	case errors.As(err, &usage):
-		fmt.Fprintln(stderr, "alknet:", err)
-		return exitUsage
+		status, err = exitUsage, usage.error
+	}
+	if wrong, ok := config.AsErrors(err); ok {
+		for _, e := range wrong {
+			fmt.Fprintln(stderr, "alknet:", e)
+		}
+		return status
 	}
 	fmt.Fprintln(stderr, "alknet:", describe(err))
-	return exitFailed
+	return status
 }
 
 // describe gives an error's text, with the violations of a schema one a line.
@@ -125,4 +157,11 @@ type versionCmd struct{}
 func (versionCmd) Run(a *app) error {
 	_, err := fmt.Fprintln(a.stdout, "alknet", version)
 	return err
+}
+
+// printJSON writes a value to stdout as one line of JSON.
+func (a *app) printJSON(value any) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }

@@ -2,11 +2,5 @@
 
 package main
 
-import (
-	"log/slog"
-
-	"github.com/alkdev/alknet/go/auth"
-)
-
-// reloadOnHangup does nothing: there is no SIGHUP here.
-func (a *app) reloadOnHangup(*auth.KeySet, string, bool, []string, *slog.Logger) {}
+// onHangup does nothing: there is no SIGHUP here.
+func (a *app) onHangup(func()) {}

@@ -1,40 +1,99 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 
+	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/principal"
 	"github.com/alkdev/alknet/go/transport"
 )
 
 // remote are the flags of commands that connect to a node.
 type remote struct {
-	Address  string        `arg:"" help:"The node: alknet://<endpoint-id>@host:port, as alknet serve prints it."`
-	Key      string        `help:"Your key file (default: client_key in the state folder)." placeholder:"FILE"`
-	Insecure bool          `help:"Accept any certificate of a node whose key the address does not pin."`
-	Timeout  time.Duration `help:"How long connecting, and a call, may take." default:"10s"`
+	Address     string        `arg:"" help:"The node: alknet://<endpoint-id>@host:port, as alknet serve prints it."`
+	Key         string        `help:"Your key file (default: client_key in the state folder)." placeholder:"FILE"`
+	Certificate string        `help:"Certificate of your key, as ssh-keygen -s makes it (default: the key's name and -cert.pub, if there is such a file)." placeholder:"FILE"`
+	TokenFile   string        `help:"Connect with the API key or token in a file, in place of your key." placeholder:"FILE"`
+	Insecure    bool          `help:"Accept any certificate of a node whose key the address does not pin."`
+	Timeout     time.Duration `help:"How long connecting, and a call, may take." default:"10s"`
 }
 
 func (r *remote) connect(a *app) (*node.Client, error) {
 	if _, err := transport.ParseAddress(r.Address); err != nil {
 		return nil, usageError{err}
 	}
-	key, err := a.userKey(r.Key)
-	if err != nil {
+	cfg := node.ClientConfig{
+		Address: r.Address, Insecure: r.Insecure, Timeout: r.Timeout, Registry: call.NewRegistry(), NoReconnect: true,
+		Agent: "alknet/" + version, Logger: slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if err := r.signIn(a, &cfg); err != nil {
 		return nil, err
 	}
-	return node.Connect(a.ctx, node.ClientConfig{
-		Address: r.Address, Key: key, Insecure: r.Insecure, Timeout: r.Timeout, Registry: call.NewRegistry(), NoReconnect: true,
-		Agent: "alknet/" + version, Logger: slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	return node.Connect(a.ctx, cfg)
+}
+
+// signIn finds the credential: a token, or a key with its certificate.
+func (r *remote) signIn(a *app, cfg *node.ClientConfig) error {
+	if r.TokenFile != "" {
+		text, err := readSmall(r.TokenFile)
+		if err != nil {
+			return fmt.Errorf("read the token: %w", err)
+		}
+		if cfg.Token = strings.TrimSpace(text); cfg.Token == "" {
+			return fmt.Errorf("%s is empty: want an API key or a token", r.TokenFile)
+		}
+		return nil
+	}
+	key, err := a.userKey(r.Key)
+	if err != nil {
+		return err
+	}
+	cfg.Key = key
+	path := r.Certificate
+	if path == "" {
+		path = cmp.Or(r.Key, a.file(userKeyFile)) + "-cert.pub"
+	}
+	text, err := readSmall(path)
+	if r.Certificate == "" && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the certificate: %w", err)
+	}
+	certified, err := auth.ParseCertificate(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if !certified.Equal(key.Public()) {
+		return fmt.Errorf("%s is the certificate of another key, %s", path, principal.Fingerprint(certified))
+	}
+	cfg.Certificate = strings.TrimSpace(text)
+	return nil
+}
+
+// maxSmall bounds files that hold one line, in bytes.
+const maxSmall = 64 << 10
+
+func readSmall(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxSmall))
+	return string(data), err
 }
 
 // disconnect gives the last frames a moment to leave.

@@ -3,106 +3,106 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"log/slog"
-	"os"
+	"maps"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/node"
 )
 
 type serveCmd struct {
+	settings
+	JSON bool `help:"Print the address as one line of JSON."`
+	serveSecrets
 	upstream
-	Listen         []string      `help:"Address to listen on; may be given more than once (default 127.0.0.1:4433). A bare host:port is QUIC and TLS; tcp://, tls://, quic:// and unix:///path force one." placeholder:"ADDRESS"`
-	Key            string        `help:"The node's key file (default: made in the state folder)." placeholder:"FILE"`
-	AuthorizedKeys string        `help:"Who may connect (default: authorized_keys in the state folder)." placeholder:"FILE"`
-	DefaultScopes  []string      `help:"Scopes of keys that have none of their own." placeholder:"SCOPE"`
-	AllowAnonymous bool          `help:"Let callers without an authorized key reach operations without requirements."`
-	Name           string        `help:"The node's name, as /node/info tells it." default:"head"`
-	Drain          time.Duration `help:"How long a shutdown lets calls finish." default:"5s"`
-	LogFormat      string        `help:"text or json." enum:"text,json" default:"text"`
-	JSON           bool          `help:"Print the address as one line of JSON."`
 }
 
 func (c *serveCmd) Run(a *app) error {
-	if err := c.upstream.check(c.Name); err != nil {
-		return err
-	}
-	key, err := a.nodeKey(c.Key)
+	from, err := c.sources(a)
 	if err != nil {
 		return err
 	}
-	path := c.AuthorizedKeys
-	if path == "" {
-		path = a.file(authorizedFile)
+	loaded, err := config.Load(from)
+	if err != nil {
+		return configuration(err)
 	}
-	grants, err := readGrants(path, c.AuthorizedKeys == "")
+	if err := node.Check(loaded, a.home); err != nil {
+		return err
+	}
+	if err := c.upstream.check(loaded.Node.Name); err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	logger := newLogger(a.stderr, loaded.Log.Format, level)
+	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger)
 	if err != nil {
 		return err
 	}
-	var handler slog.Handler = slog.NewTextHandler(a.stderr, nil)
-	if c.LogFormat == "json" {
-		handler = slog.NewJSONHandler(a.stderr, nil)
+	defer secrets.close()
+	key, err := a.serveKey(loaded.Node.Key, secrets)
+	if err != nil {
+		return err
 	}
 	registry := call.NewRegistry()
-	keys := auth.NewKeySet(grants, c.DefaultScopes)
-	info := node.Info{Name: c.Name, Version: version, EndpointID: endpointID(key), Started: time.Now().UTC()}
-	if err := node.AddBuiltins(registry, info); err != nil {
+	if err := secrets.register(registry, logger); err != nil {
 		return err
 	}
-	head, err := node.Serve(a.ctx, node.HeadConfig{
-		Listen: c.Listen, Key: key, Provider: keys, AllowAnonymous: c.AllowAnonymous, Registry: registry,
-		Agent: "alknet/" + version, Logger: slog.New(handler), Drain: c.Drain,
+	server, err := node.Start(a.ctx, node.ServerConfig{
+		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger},
+		Load:       func() (*config.Config, error) { return config.Load(from) },
+		Home:       a.home, Version: version, Level: level,
 	})
 	if err != nil {
 		return err
 	}
-	leave, err := c.join(a.ctx, key, registry, slog.New(handler))
+	leave, err := c.join(a.ctx, key, registry, logger)
 	if err != nil {
-		_ = head.Close()
+		_ = server.Close()
 		return err
 	}
-	if err := c.greet(a, head, len(grants), path); err != nil {
-		_ = head.Close()
+	if err := c.greet(a, server, secrets); err != nil {
+		_ = server.Close()
 		return err
 	}
-	a.reloadOnHangup(keys, path, c.AuthorizedKeys == "", c.DefaultScopes, slog.New(handler))
+	a.onHangup(func() { _, _ = server.Reload() }) // the log tells what came of it
 	<-a.ctx.Done()
-	drain, cancel := context.WithTimeout(context.Background(), c.Drain)
+	draining, cancel := context.WithTimeout(context.Background(), time.Duration(server.Config().Node.Drain))
 	defer cancel()
-	leave(drain)
-	return head.Shutdown(context.Background())
+	leave(draining)
+	return server.Shutdown(context.Background())
 }
 
-// readGrants reads the authorized keys; the default file may be missing.
-func readGrants(path string, mayBeMissing bool) ([]auth.Grant, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && mayBeMissing {
-		return nil, nil
+func newLogger(out io.Writer, format string, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read the authorized keys: %w", err)
-	}
-	return auth.ParseAuthorizedKeys(path, data)
+	return slog.New(slog.NewTextHandler(out, options))
 }
 
 // greet says where the node is and what to do next.
-func (c *serveCmd) greet(a *app, head *node.Head, authorized int, path string) error {
-	addresses := head.Addresses()
+func (c *serveCmd) greet(a *app, server *node.Server, secrets *nodeSecrets) error {
+	addresses, accepted := server.Addresses(), server.Credentials()
 	if c.JSON {
-		return json.NewEncoder(a.stdout).Encode(map[string]any{
-			"addresses": addresses, "endpointId": head.EndpointID(), "fingerprint": head.Fingerprint(), "authorizedKeys": authorized,
-		})
+		greeting := map[string]any{
+			"addresses": addresses, "endpointId": server.EndpointID(), "fingerprint": server.Fingerprint(), "authorizedKeys": len(accepted.Grants), "apiKeys": len(accepted.APIKeys),
+		}
+		maps.Copy(greeting, secrets.greeting())
+		return json.NewEncoder(a.stdout).Encode(greeting)
+	}
+	path := server.Config().Auth.AuthorizedKeys
+	if path == "" {
+		path = a.file(node.AuthorizedKeysFile)
 	}
 	_, err := fmt.Fprintf(a.stdout, "alknet %s is listening\n", version)
 	for _, address := range addresses {
 		fmt.Fprintf(a.stdout, "  address      %s\n", address)
 	}
-	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n\n", head.Fingerprint(), authorized, path)
+	fmt.Fprintf(a.stdout, "  fingerprint  %s\n  authorized   %d keys in %s\n%s\n", server.Fingerprint(), len(accepted.Grants), path, secrets.greetingText())
 	fmt.Fprintf(a.stdout, "Let a client connect (its key: `alknet key generate`), then send this process SIGHUP or start it again:\n  alknet authorize 'ssh-ed25519 AAAA… name'\nCall:\n  alknet call %s /echo/echo '{\"hello\":\"world\"}'\n", addresses[0])
 	return err
 }

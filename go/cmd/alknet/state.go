@@ -12,13 +12,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/node"
 )
 
 // The files of the state folder.
 const (
-	nodeKeyFile    = "node_key"        // of `alknet serve`
-	userKeyFile    = "client_key"      // of the other commands
-	authorizedFile = "authorized_keys" // who may connect to `alknet serve`
+	nodeKeyFile    = "node_key"              // of `alknet serve`
+	userKeyFile    = "client_key"            // of the other commands
+	authorizedFile = node.AuthorizedKeysFile // who may connect to `alknet serve`
 )
 
 // stateFolder returns where keys and state are: --home, or the platform's folder.
@@ -67,13 +68,10 @@ func (a *app) loadKey(path string) (ed25519.PrivateKey, error) {
 
 // readPassphrase asks on the terminal, without echo.
 func (a *app) readPassphrase(prompt string) ([]byte, error) {
-	fd := int(os.Stdin.Fd())
-	if !term.IsTerminal(fd) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return nil, auth.ErrPassphraseRequired
 	}
-	fmt.Fprint(a.stderr, prompt)
-	defer fmt.Fprintln(a.stderr)
-	return term.ReadPassword(fd)
+	return (&terminal{in: os.Stdin, out: a.stderr}).ask(a.ctx, prompt)
 }
 
 // userKey reads the key that this user calls with.
@@ -105,4 +103,28 @@ func (a *app) nodeKey(path string) (ed25519.PrivateKey, error) {
 		return nil, err
 	}
 	return key, auth.WritePrivateKey(path, key, "alknet node", nil)
+}
+
+// replaceFile puts a file, readable by its owner alone, in the place of another, so
+// that a reader sees the one or the other.
+func replaceFile(path string, data []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -16,29 +18,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// The test binary is the program itself when it is asked to be: what is tested runs
-// as users run it, in a process of its own.
-func TestMain(m *testing.M) {
-	if os.Getenv("TEST_RUN_MAIN") != "" {
-		main()
-	}
-	os.Exit(m.Run())
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // state is a state folder, in which programs run.
 type state string
 
 func (s state) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], args...)
-	// The race detector sleeps for a second when a program ends, unless it is told not to.
-	cmd.Env = append(os.Environ(), "TEST_RUN_MAIN=1", "ALKNET_HOME="+string(s), "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
+	cmd := exec.Command(binary, args...)
+	cmd.Env = environment(string(s), "ALKNET_HOME="+string(s))
 	return cmd
 }
 
@@ -263,7 +248,7 @@ func TestCompletion(t *testing.T) {
 	must(t, err)
 	for line, want := range map[string][]string{
 		"wo": {"worker"}, "key ": {"generate", "show"}, "key gen": {"generate"}, "completion ": {"bash", "fish", "zsh"}, "completion z": {"zsh"},
-		"worker --re": {"--read-only"}, "serve --log-format ": {"json", "text"}, "serve --log-format j": {"json"}, "serve --log-format=t": {"--log-format=text"},
+		"worker --re": {"--read-only"}, "worker --log-format ": {"json", "text"}, "worker --log-format j": {"json"}, "worker --log-format=t": {"--log-format=text"},
 		"worker --fs ": nil, "worker --fs x --na": {"--name"}, "call addr ": nil, "nope ": nil, "key generate --js": {"--json"}, "--ho": {"--home"},
 	} {
 		if got := candidates(parser.Model.Node, strings.Split(line, " ")); !slices.Equal(got, want) && line != "nope " {
@@ -291,10 +276,8 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s does not read its script: %v, %s", shell, err, out)
 		}
 	}
-	bin := filepath.Join(string(s), "alknet")
-	must(t, os.Symlink(os.Args[0], bin))
 	bash := exec.Command("bash", "--norc", "-c", `eval "$(alknet completion bash)"; COMP_WORDS=(alknet key gen); COMP_CWORD=2; _alknet; echo "${COMPREPLY[@]}"`)
-	bash.Env = append(os.Environ(), "TEST_RUN_MAIN=1", "GORACE=atexit_sleep_ms=0", "PATH="+string(s)+":"+os.Getenv("PATH"))
+	bash.Env = environment(string(s))
 	if out, err := bash.CombinedOutput(); err != nil || string(out) != "generate\n" {
 		t.Errorf("bash completes to %q, %v", out, err)
 	}

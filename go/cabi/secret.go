@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/secret"
+)
+
+// secretOperation carries out one operation of a keyring. handle is the number of a
+// store or a key; arguments are JSON without a secret, input may be one and stays
+// the caller's. The result is the caller's, to wipe. docs/ABI.md lists them all.
+type secretOperation func(e *environment, handle int64, arguments, input []byte) ([]byte, error)
+
+var secretOperations = map[string]secretOperation{
+	"new": newStore,
+	"close": func(e *environment, handle int64, _, _ []byte) ([]byte, error) {
+		e.keyring.closeStore(handle)
+		return nil, nil
+	},
+	"forget": func(e *environment, handle int64, _, _ []byte) ([]byte, error) {
+		e.keyring.forget(handle)
+		return nil, nil
+	},
+	"lock":        onStore(lock),
+	"status":      onStore(func(_ *environment, s *store, _, _ []byte) ([]byte, error) { return json.Marshal(s.Status()) }),
+	"observe":     onStore(observe),
+	"derive":      onStore(derive),
+	"identity":    onStore(newIdentity),
+	"encrypt":     onStore(encrypt),
+	"decrypt":     onStore(decrypt),
+	"rotate":      onStore(rotate),
+	"password":    onStore(password),
+	"rawPassword": onStore(rawPassword),
+
+	"sign":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Sign(input) }),
+	"seal":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Seal(input) }),
+	"open":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Open(input) }),
+	"exportPrivateKey": onKey(func(k *key, _, _ []byte) ([]byte, error) { return k.ExportPrivateKey() }),
+	"authToken":        onKey(authToken),
+	"sshPublicKey":     onKey(sshPublicKey),
+	"ethereumAddress":  onKey(ethereumAddress),
+	"signDigest":       onKey(signDigest),
+	"signMessage":      onKey(signMessage),
+	"signTypedData":    onKey(signTypedData),
+
+	"generateMnemonic": generateMnemonic,
+	"validateMnemonic": validateMnemonic,
+}
+
+// secret carries out an operation on JavaScript's own thread.
+func (e *environment) secret(name string, handle int64, arguments, input []byte) ([]byte, error) {
+	operation, ok := secretOperations[name]
+	if !ok {
+		return nil, call.Errorf(call.Unimplemented, "there is no operation %q on secrets", name)
+	}
+	return operation(e, handle, arguments, input)
+}
+
+func onStore(do func(e *environment, s *store, arguments, input []byte) ([]byte, error)) secretOperation {
+	return func(e *environment, handle int64, arguments, input []byte) ([]byte, error) {
+		s, err := e.keyring.store(handle)
+		if err != nil {
+			return nil, err
+		}
+		return do(e, s, arguments, input)
+	}
+}
+
+func onKey(do func(k *key, arguments, input []byte) ([]byte, error)) secretOperation {
+	return func(e *environment, handle int64, arguments, input []byte) ([]byte, error) {
+		k, err := e.keyring.key(handle)
+		if err != nil {
+			return nil, err
+		}
+		return do(k, arguments, input)
+	}
+}
+
+// read parses arguments, which lib/ has written.
+func read(arguments []byte, into any) error {
+	if len(arguments) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(arguments, into); err != nil {
+		return call.Errorf(call.InvalidInput, "the arguments: %w", err)
+	}
+	return nil
+}
+
+func generateMnemonic(_ *environment, _ int64, arguments, _ []byte) ([]byte, error) {
+	var a struct {
+		Words    int
+		Wordlist secret.Wordlist
+	}
+	if err := read(arguments, &a); err != nil {
+		return nil, err
+	}
+	return secret.GenerateMnemonic(a.Words, a.Wordlist)
+}
+
+func validateMnemonic(_ *environment, _ int64, _, phrase []byte) ([]byte, error) {
+	list, err := secret.ValidateMnemonic(phrase)
+	return []byte(list), err
+}

@@ -1,0 +1,89 @@
+package call
+
+import (
+	"slices"
+	"time"
+
+	"github.com/alkdev/alknet/go/wire"
+)
+
+// watched is the link as the reader sees it: each byte that arrives is a sign of
+// life, also those of a frame that takes minutes.
+type watched struct{ s *Session }
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.s.link.Read(p)
+	if n > 0 {
+		w.s.lastRead.Store(time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// probe sends a ping on a silent byte stream and ends the session on a dead one.
+func (s *Session) probe() {
+	silent := time.Since(time.Unix(0, s.lastRead.Load()))
+	if silent >= s.cfg.Limits.DeadAfter {
+		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
+		return
+	}
+	if silent >= s.cfg.Limits.PingInterval {
+		s.out.add(wire.Ping, "", emptyObject)
+		s.out.kick()
+	}
+	s.mu.Lock()
+	if s.err == nil {
+		s.alive.Reset(s.cfg.Limits.PingInterval)
+	}
+	s.mu.Unlock()
+}
+
+// farewell is a ping that is answered once so many streams of the other side have
+// ended: the other side is about to close the session.
+type farewell struct {
+	id      string
+	streams int64
+}
+
+// maxFarewells bounds the pings that wait.
+const maxFarewells = 16
+
+func (s *Session) pinged(env wire.Envelope) {
+	var streams int64
+	wire.Members(env.Payload, func(name, value []byte) {
+		if string(name) == "streams" {
+			streams, _ = number(value)
+		}
+	})
+	s.mu.Lock()
+	wait := streams > s.streamsIn && len(s.farewells) < maxFarewells
+	if wait {
+		s.farewells = append(s.farewells, farewell{env.ID, streams})
+	}
+	s.mu.Unlock()
+	if !wait {
+		s.pong(env.ID)
+	}
+}
+
+// streamEnded counts a stream of the other side whose frames are all handled.
+func (s *Session) streamEnded() {
+	var due []string
+	s.mu.Lock()
+	s.streamsIn++
+	s.farewells = slices.DeleteFunc(s.farewells, func(f farewell) bool {
+		if s.streamsIn < f.streams {
+			return false
+		}
+		due = append(due, f.id)
+		return true
+	})
+	s.mu.Unlock()
+	for _, id := range due {
+		s.pong(id)
+	}
+}
+
+func (s *Session) pong(id string) {
+	s.out.add(wire.Pong, id, emptyObject)
+	s.out.kick()
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 && !arm64
+
+package secret
+
+const hasAVX = false
+
+func clearRegisters(bool) {}

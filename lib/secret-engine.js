@@ -1,0 +1,167 @@
+'use strict';
+// What the engine does with secrets, and how they come and go: as bytes in memory
+// that can be wiped, never in a string.
+
+const engine = require('./engine.js');
+const native = require('./native.js');
+const check = require('./options.js');
+const { fromEngine } = require('./error.js');
+
+// From here on work leaves JavaScript's thread: a hash of so many bytes takes as
+// long as waking it up again.
+const LARGE = 64 * 1024;
+// The most that one call seals.
+const MAX_PLAINTEXT = 32 * 1024 * 1024;
+
+const NOTHING = new Uint8Array(0);
+const MAX_SECRET = 64 * 1024; // bytes of a phrase or passphrase
+const scratch = Buffer.alloc(128 * 1024); // for results that are not secret; the largest is a store's status
+
+/** Memory of its own for a secret: small arrays may lie on the heap, where the collector leaves copies behind. */
+const memory = (length) => new Uint8Array(new ArrayBuffer(length));
+
+const json = (value) => (value === undefined ? '' : JSON.stringify(value));
+
+let observing = false;
+let polling = false;
+
+/** Has the engine tell what happens in a store. */
+function observe(store) {
+  observing = true;
+  run('observe', store, true);
+}
+
+// What an operation at once has caused to be told is told at the end of this turn:
+// it does not keep the process alive, which may have nothing else to do.
+function pollSoon() {
+  if (polling) return;
+  polling = true;
+  process.nextTick(() => {
+    polling = false;
+    engine.poll();
+  });
+}
+
+/** Carries out an operation at once; the result is in output. Returns its length. */
+function run(name, handle, options, input, output) {
+  engine.start();
+  const answer = native.secret(name, handle, json(options), input ?? NOTHING, output ?? NOTHING);
+  if (observing) pollSoon();
+  if (typeof answer === 'number') return answer;
+  throw fromEngine(JSON.parse(answer), undefined, here());
+}
+
+/** Carries out an operation whose result is secret and has at most `length` bytes. */
+function runBytes(name, handle, options, input, length) {
+  const output = memory(length);
+  const written = run(name, handle, options, input, output);
+  return written === length ? output : output.subarray(0, written);
+}
+
+/** Carries out an operation whose result is text, and not secret. */
+function runText(name, handle, options, input, length = scratch.length) {
+  const output = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
+  return output.toString('utf8', 0, run(name, handle, options, input, output));
+}
+
+/**
+ * Carries out an operation on a thread of the engine, which copies the input at
+ * once. Gives its result as bytes; done is called when it has succeeded, and revoked
+ * tells, as { error }, why it shall have failed all the same.
+ */
+function start(name, handle, options, input, { second, signal, done, revoked } = {}) {
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const at = here();
+  const first = attached(input);
+  const other = attached(second);
+  return new Promise((resolve, reject) => {
+    const finish = () => {
+      engine.unpin();
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const number = engine.addRequest({
+      responded([result, length]) {
+        finish();
+        const bytes = memory(length);
+        if (result !== 0) native.take(result, bytes);
+        const why = revoked?.(at);
+        if (why !== undefined) {
+          wipe(bytes);
+          reject(why.error);
+          return;
+        }
+        done?.();
+        resolve(bytes);
+      },
+      event: () => {},
+      completed: () => {},
+      failed(payload) {
+        finish();
+        reject(payload.code === 'ABORTED' && signal?.aborted ? signal.reason : fromEngine(payload, undefined, at));
+      },
+    });
+    const onAbort = () => engine.send(`A\t${number}\t\n`);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    engine.pin();
+    engine.send(`secret\t${number}\t${name}\t${handle}\t${json(options)}\t${first}\t${other}\n`);
+    engine.flush(); // before what is done at once later in this turn
+  });
+}
+
+const attached = (bytes) => (bytes?.length > 0 ? engine.attach(bytes) : 0);
+
+/** A stack that begins at the caller of this package. */
+function here() {
+  const at = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = limit + 6;
+  Error.captureStackTrace(at, here);
+  Error.stackTraceLimit = limit;
+  const [title, ...frames] = at.stack.split('\n');
+  while (frames.length > 0 && frames[0].includes(__dirname)) frames.shift();
+  return { stack: [title, ...frames.slice(0, limit)].join('\n') };
+}
+
+/** Bytes that an operation reads. */
+function bytes(value, name) {
+  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array, not ${check.describe(value)}`);
+  return unshared(value, name);
+}
+
+// Another thread could change it between two looks of the engine.
+function unshared(value, name) {
+  if (value.buffer instanceof SharedArrayBuffer) throw new TypeError(`${name} must not be in a SharedArrayBuffer: copy it`);
+  return value;
+}
+
+/** The bytes of a phrase or passphrase, which may be a string, in memory that can be wiped. */
+function secretBytes(value, name) {
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array or a string, not ${check.describe(value)}`);
+  const size = Buffer.byteLength(value);
+  if (size > MAX_SECRET) throw new RangeError(`${name} has ${size} bytes: want at most ${MAX_SECRET}`);
+  if (typeof value !== 'string') return unshared(value, name);
+  const encoded = memory(size);
+  Buffer.from(encoded.buffer).write(value);
+  return encoded;
+}
+
+/** Wipes what was given, whatever it is. */
+function wipe(...values) {
+  for (const value of values) if (value instanceof Uint8Array) value.fill(0);
+}
+
+/** What an operation on text reads. */
+function textBytes(value, name) {
+  if (typeof value === 'string') return Buffer.from(value);
+  if (value instanceof Uint8Array) return bytes(value, name);
+  throw new TypeError(`${name} must be a string or a Uint8Array, not ${check.describe(value)}`);
+}
+
+function path(value) {
+  if (typeof value !== 'string') throw new TypeError(`the path must be a string such as "m/74'/0'/0'/0'", not ${check.describe(value)}`);
+  return value;
+}
+
+module.exports = {
+  LARGE, MAX_PLAINTEXT, memory, observe, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
+};

@@ -1,0 +1,182 @@
+// What of a store can be found in the memory of its process. The secrets are computed
+// here, by other libraries, and looked for in core images and heap snapshots of another
+// process. A canary, and the same search in the locked pages themselves, prove that what
+// is there would be found.
+import assert from 'node:assert/strict';
+import { execFile, fork, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { HDKey as Bip32 } from '@scure/bip32';
+import { generateMnemonic, mnemonicToEntropy, mnemonicToSeedWebcrypto } from '@scure/bip39';
+import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { HDKey as Slip10 } from 'micro-key-producer/slip10.js';
+import { unlocked, utf8 } from './fixtures/secrets.mjs';
+
+const PATHS = { ed25519: "m/74'/0'/0'/0'", secp256k1: "m/44'/60'/0'/0/0", 'aes-256-gcm': "m/74'/2'/0'/0'" };
+const WINDOW = 16; // bytes of a secret whose finding counts
+
+/** Overlapping parts of a secret, as they may lie in memory. */
+function parts(name, bytes, found = new Map()) {
+  const data = Buffer.from(bytes);
+  const put = (what, part) => found.set(Buffer.from(part).toString('latin1'), `${name} (${what})`);
+  for (let at = 0; at + WINDOW <= data.length; at += WINDOW / 2) put(`bytes from ${at}`, data.subarray(at, at + WINDOW));
+  for (const encoding of ['hex', 'base64']) {
+    const text = data.toString(encoding).slice(0, 24);
+    put(encoding, text);
+    put(`${encoding}, UTF-16`, Buffer.from(text, 'utf16le'));
+  }
+  return found;
+}
+
+function textParts(name, text, found = new Map()) {
+  found.set(Buffer.from(text).toString('latin1'), `${name} (UTF-8)`);
+  found.set(Buffer.from(text, 'utf16le').toString('latin1'), `${name} (UTF-16)`);
+  return found;
+}
+
+async function secretsOf(phrase, passphrase, plaintext) {
+  const seed = await mnemonicToSeedWebcrypto(phrase, passphrase);
+  const found = new Map();
+  const words = phrase.split(' ');
+  // Any three words in sequence.
+  for (let n = 0; n + 3 <= words.length; n++) textParts(`words ${n + 1} to ${n + 3}`, words.slice(n, n + 3).join(' '), found);
+  parts('the entropy', mnemonicToEntropy(phrase, wordlist), found);
+  parts('the word numbers', Buffer.from(new Uint16Array(words.map((w) => wordlist.indexOf(w))).buffer), found);
+  parts('the seed', seed, found);
+  textParts('the passphrase', passphrase, found);
+  textParts('the plaintext', plaintext, found);
+  const keys = new Map();
+  for (const type of ['ed25519', 'aes-256-gcm']) {
+    const { privateKey } = Slip10.fromMasterSeed(seed).derive(PATHS[type], true);
+    parts(`the ${type} key`, privateKey, keys);
+    if (type === 'ed25519') parts('the expanded ed25519 key', createHash('sha512').update(privateKey).digest().subarray(32), keys); // RFC 8032: prefix
+  }
+  const { privateKey } = Bip32.fromMasterSeed(seed).derive(PATHS.secp256k1);
+  parts('the secp256k1 key', privateKey, keys);
+  parts('the secp256k1 key, little-endian', Buffer.from(privateKey).reverse(), keys);
+  return { found: new Map([...found, ...keys]), keys };
+}
+
+/** Which of the patterns a file holds. */
+function scan(file, patterns) {
+  const byStart = new Map(); // the first two bytes -> patterns that begin so
+  const starts = new Uint8Array(1 << 16);
+  let longest = 0;
+  for (const [text, name] of patterns) {
+    const needle = Buffer.from(text, 'latin1');
+    const start = needle.readUInt16LE();
+    starts[start] = 1;
+    byStart.set(start, [...(byStart.get(start) ?? []), { needle, name }]);
+    longest = Math.max(longest, needle.length);
+  }
+  const hits = new Set();
+  const look = (data) => {
+    let start = data[0] << 8;
+    for (let at = 1; at < data.length; at++) {
+      start = (start >> 8) | (data[at] << 8);
+      if (starts[start] === 0) continue;
+      for (const { needle, name } of byStart.get(start)) if (needle.equals(data.subarray(at - 1, at - 1 + needle.length))) hits.add(name);
+    }
+  };
+  // Core images are mostly holes: what is zero is skipped, all but its first bytes,
+  // where a pattern may end.
+  const chunk = Buffer.alloc(longest + (64 << 10)); // begins with the end of the one before
+  const zeros = Buffer.alloc(chunk.length - longest);
+  const fd = openSync(file);
+  for (let read; (read = readSync(fd, chunk, longest, zeros.length, null)) > 0;) {
+    const empty = chunk.subarray(longest, longest + read).equals(zeros.subarray(0, read));
+    look(chunk.subarray(0, empty ? longest + Math.min(read, longest) : longest + read));
+    chunk.copyWithin(0, read, longest + read);
+  }
+  closeSync(fd);
+  return [...hits];
+}
+
+const folder = () => mkdtempSync(path.join(os.tmpdir(), 'alknet-memory-'));
+
+function child(argument, options) {
+  const process_ = fork(new URL('./fixtures/secret-memory.mjs', import.meta.url), [JSON.stringify(argument)], options);
+  const answer = async () => {
+    const [told] = await Promise.race([once(process_, 'message'), once(process_, 'exit').then(([code]) => [{ failed: 'exit', error: `the child ended with ${code}` }])]);
+    assert.equal(told.failed, undefined, told.error);
+    return told.result;
+  };
+  return { pid: process_.pid, started: answer(), step(name) { process_.send(name); return answer(); }, end() { process_.kill('SIGKILL'); } };
+}
+
+async function begin(t) {
+  const dir = folder();
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const phrase = generateMnemonic(wordlist, 128);
+  const passphrase = `correct ${randomBytes(8).toString('hex')}`;
+  const plaintext = `an API key ${randomBytes(16).toString('hex')}`;
+  const canary = randomBytes(16).toString('hex');
+  const store = await unlocked(phrase, passphrase);
+  const sealed = await store.encrypt(utf8(plaintext));
+  store.dispose();
+  const file = (name, content) => {
+    writeFileSync(path.join(dir, name), content, { mode: 0o600 });
+    return path.join(dir, name);
+  };
+  const process_ = child({ phraseFile: file('phrase', phrase), passphraseFile: file('passphrase', passphrase), sealed, canary, paths: PATHS }, { cwd: dir });
+  t.after(() => process_.end());
+  await process_.started;
+  const reversed = [...canary].reverse().join('');
+  const canaries = new Map();
+  for (const what of ['bytes', 'heap', 'object']) canaries.set(`${reversed} ${what}`, what);
+  canaries.set(Buffer.from(`${reversed} wide`, 'utf16le').toString('latin1'), 'wide');
+  return { ...(await secretsOf(phrase, passphrase, plaintext)), canaries, dir, process: process_ };
+}
+
+test('while a store is unlocked and its keys are used, a heap snapshot holds no secret', { timeout: 120_000 }, async (t) => {
+  const { found, canaries, dir, process } = await begin(t);
+  await process.step('unlock');
+  await process.step('handles');
+  const file = path.join(dir, await process.step('snapshot'));
+  // Snapshots escape what is not ASCII, and hold no bytes of buffers.
+  canaries.delete([...canaries.keys()].find((key) => canaries.get(key) === 'bytes'));
+  canaries.delete([...canaries.keys()].find((key) => canaries.get(key) === 'wide'));
+  assert.deepEqual(scan(file, canaries).sort(), ['heap', 'object'], 'the search is blind');
+  assert.deepEqual(scan(file, found), []);
+});
+
+test('a core image holds no secret: as the kernel would write it while unlocked, and of all memory when locked', { timeout: 300_000 }, async (t) => {
+  if (spawnSync('gcore', ['-h']).error) {
+    assert.notEqual(globalThis.process.env.CI, 'true', 'gcore is missing: install gdb');
+    t.skip('gcore, which gdb brings, is not installed');
+    return;
+  }
+  const { found, keys, canaries, dir, process } = await begin(t);
+  const core = async (name, ...options) => {
+    const file = path.join(dir, name);
+    await promisify(execFile)('gcore', [...options, '-o', file, String(process.pid)], { cwd: dir });
+    return `${file}.${process.pid}`;
+  };
+  const look = async (file, patterns) => {
+    assert.deepEqual(scan(file, canaries).sort(), ['bytes', 'heap', 'object', 'wide'], 'the search is blind');
+    return scan(file, patterns);
+  };
+  await process.step('unlock');
+  await process.step('handles');
+  await process.step('open');
+
+  const unlockedCore = await core('unlocked');
+  assert.deepEqual(await look(unlockedCore, found), [], 'while unlocked');
+  rmSync(unlockedCore);
+
+  // With what is left out of core files: there the keys must be, or the search is blind.
+  const whole = await core('whole', '-a');
+  const seen = await look(whole, keys);
+  for (const name of ['the ed25519 key', 'the aes-256-gcm key', 'the secp256k1 key']) assert.ok(seen.some((s) => s.startsWith(name)), `${name} was not found in the store's own memory`);
+  rmSync(whole);
+
+  await process.step('lock');
+  const lockedCore = await core('locked', '-a');
+  assert.deepEqual(await look(lockedCore, found), [], 'after the lock');
+  rmSync(lockedCore);
+});
