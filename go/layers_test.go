@@ -27,10 +27,12 @@ var mayImport = map[string][]string{
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
+	"fileop":    {"call"},
+	"execop":    {"call"},
 	"node":      {"auth", "call", "config", "frameif", "principal", "route", "secret", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"auth", "call", "config", "node", "principal", "secret", "transport"},
+	"cmd/alknet": {"auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -210,6 +210,11 @@ func Check(cfg *config.Config, home string) error {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("listeners[%d].address", i), "%w", err))
 		}
 	}
+	for i, rule := range cfg.Access {
+		if err := call.CheckPattern(rule.Path); err != nil {
+			bad = append(bad, cfg.Errorf(fmt.Sprintf("access[%d].path", i), "%w", err))
+		}
+	}
 	if _, err := loadCertificate(cfg); err != nil {
 		all, _ := config.AsErrors(err)
 		bad = append(bad, all...)

@@ -45,6 +45,7 @@ func (h *Head) Recheck() (ended int) {
 			ended++
 		}
 	}
+	h.table.Recheck()
 	return ended
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
 )
 
@@ -81,7 +82,9 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	}
 	head.Provider, head.AllowAnonymous, head.Admission = policy.Provider, policy.AllowAnonymous, policy.Admission
 	head.Limits, head.Drain = policy.Limits, policy.Drain
-	s.apply(loaded)
+	if err := s.apply(loaded); err != nil {
+		return nil, err
+	}
 	if err := s.addOperations(loaded.Node.Name); err != nil {
 		return nil, err
 	}
@@ -95,12 +98,20 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 }
 
 // apply does what a policy does not.
-func (s *Server) apply(cfg *config.Config) {
+func (s *Server) apply(cfg *config.Config) error {
+	rules := make([]call.AccessRule, len(cfg.Access))
+	for i, rule := range cfg.Access {
+		rules[i] = call.AccessRule{Path: rule.Path, Scopes: rule.Scopes}
+	}
+	if err := s.cfg.Registry.SetAccessRules(rules); err != nil { // Check has looked at them
+		return err
+	}
 	if s.cfg.Level != nil {
 		var level slog.Level
 		_ = level.UnmarshalText([]byte(cfg.Log.Level)) // one of four names, which it knows
 		s.cfg.Level.Set(level)
 	}
+	return nil
 }
 
 // Config returns the configuration that is in force, apart from keys that wait for a
@@ -139,7 +150,9 @@ func (s *Server) Reload() (Reloaded, error) {
 	done := Reloaded{Keys: len(credentials.Grants), APIKeys: len(credentials.APIKeys)}
 	done.Changed, _ = config.Changes(s.current, next)
 	_, done.Restart = config.Changes(s.first, next)
-	s.apply(next)
+	if err := s.apply(next); err != nil {
+		return Reloaded{}, err
+	}
 	s.accepted.Store(&credentials)
 	done.Ended = s.SetPolicy(policy)
 	s.current = next

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"time"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
@@ -17,6 +18,7 @@ type serveCmd struct {
 	settings
 	JSON bool `help:"Print the address as one line of JSON."`
 	serveSecrets
+	upstream
 }
 
 func (c *serveCmd) Run(a *app) error {
@@ -29,6 +31,9 @@ func (c *serveCmd) Run(a *app) error {
 		return configuration(err)
 	}
 	if err := node.Check(loaded, a.home); err != nil {
+		return err
+	}
+	if err := c.upstream.check(loaded.Node.Name); err != nil {
 		return err
 	}
 	level := new(slog.LevelVar)
@@ -54,12 +59,20 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	leave, err := c.join(a.ctx, key, registry, logger)
+	if err != nil {
+		_ = server.Close()
+		return err
+	}
 	if err := c.greet(a, server, secrets); err != nil {
 		_ = server.Close()
 		return err
 	}
 	a.onHangup(func() { _, _ = server.Reload() }) // the log tells what came of it
 	<-a.ctx.Done()
+	draining, cancel := context.WithTimeout(context.Background(), time.Duration(server.Config().Node.Drain))
+	defer cancel()
+	leave(draining)
 	return server.Shutdown(context.Background())
 }
 
