@@ -67,6 +67,21 @@ type HeadConfig struct {
 	OnSessionClosed func(*Session)
 	// AfterBatch is call.Config.AfterBatch of each session.
 	AfterBatch func()
+	// OnReject, if set, is told of each credential that was refused, and OnTurnedAway
+	// of each connection that was not let in. They must not block.
+	OnReject     func(Rejection)
+	OnTurnedAway func(remote net.Addr, reason string)
+	// OnNode, if set, is told of each node that joins, changes or leaves: see
+	// route.Config.OnChange.
+	OnNode func(route.Event)
+}
+
+// Rejection is a credential that was refused.
+type Rejection struct {
+	Address string // without a port; "unix" for a Unix socket
+	Method  string // "key", "token", "certificate" or "none"
+	Claimed string // whose it says it is: a fingerprint or the prefix of an API key; "" when that is not known
+	Reason  string // one word
 }
 
 // Session is a session of a head with what its transport tells of it.
@@ -155,7 +170,7 @@ func routing(cfg HeadConfig) (*route.Table, error) {
 	if table, ok := cfg.Registry.Router().(*route.Table); ok {
 		return table, nil
 	}
-	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger})
+	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger, OnChange: cfg.OnNode})
 }
 
 // Table returns the head's table of nodes.
@@ -177,7 +192,7 @@ func (h *Head) serve(conn transport.Conn) {
 	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
-		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, AfterBatch: h.cfg.AfterBatch,
+		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {

@@ -31,7 +31,7 @@ func (c *serveCmd) Run(a *app) error {
 		return configuration(err)
 	}
 	if err := node.Check(loaded, a.home); err != nil {
-		return err
+		return configuration(err)
 	}
 	if err := c.upstream.check(loaded.Node.Name); err != nil {
 		return err
