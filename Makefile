@@ -114,6 +114,10 @@ bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.jso
 	cd bench && npm ci --ignore-scripts
 	@touch $@
 
+.PHONY: bench-secret
+bench-secret: build ## Measure the secret store beside @scure, @noble and ethers, about 1 minute (BENCH=--write)
+	@node bench/secret.mjs $(BENCH)
+
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks
 	go test -run '^$$' -bench . -benchmem ./go/...
