@@ -55,7 +55,7 @@ test-go: ## Run the Go tests with the race detector
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
-	node --test test/js/*.test.mjs
+	node --test --test-reporter=spec test/js/*.test.mjs
 
 NODES ?= 20 22 24 26
 
@@ -113,6 +113,10 @@ build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go ben
 bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.json
 	cd bench && npm ci --ignore-scripts
 	@touch $@
+
+.PHONY: bench-secret
+bench-secret: build ## Measure the secret store beside @scure, @noble and ethers, about 1 minute (BENCH=--write)
+	@node bench/secret.mjs $(BENCH)
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks

@@ -31,10 +31,12 @@ var mayImport = map[string][]string{
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
+	"fileop":    {"call"},
+	"execop":    {"call"},
 	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "node", "principal", "secret", "systemd", "transport"},
+	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

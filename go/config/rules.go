@@ -115,7 +115,7 @@ func (v *validation) resources(key string, resources map[string][]string) {
 	}
 }
 
-var pathPattern = regexp.MustCompile(`^(/([A-Za-z0-9][A-Za-z0-9_.-]*|\*|\*\*))+$`)
+var pathPattern = regexp.MustCompile(`^(/([A-Za-z0-9][A-Za-z0-9_.-]*|\*\*?))+$`)
 
 func (v *validation) access() {
 	for i, rule := range v.config.Access {

@@ -216,7 +216,7 @@ func Check(cfg *config.Config, home string) error {
 		}
 	}
 	for i, rule := range cfg.Access {
-		if err := call.NewRegistry().SetAccessRules([]call.AccessRule{{Path: rule.Path, Scopes: rule.Scopes}}); err != nil {
+		if err := call.CheckPattern(rule.Path); err != nil {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("access[%d].path", i), "%w", err))
 		}
 	}

@@ -53,6 +53,7 @@ func (h *Head) Recheck() (ended int) {
 			ended++
 		}
 	}
+	h.table.Recheck()
 	return ended
 }
 
