@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,12 +250,19 @@ func (h *Head) EndpointID() string { return principal.EndpointID(h.id) }
 func (h *Head) Fingerprint() string { return principal.Fingerprint(h.id) }
 
 // Addresses returns where clients reach the head, one address a listener, with the
-// key pinned: alknet://<endpoint-id>@host:port and the like.
+// key pinned: alknet://<endpoint-id>@host:port and the like. A listener on every
+// address of the machine is reached by the machine's name.
 func (h *Head) Addresses() []string {
 	addresses := make([]string, 0, len(h.listeners))
 	for _, ln := range h.listeners {
 		a := ln.Address()
 		a.Peer = h.id
+		if ip := net.ParseIP(a.Host); a.Scheme != transport.SchemeUnix && (a.Host == "" || ip != nil && ip.IsUnspecified()) {
+			a.Host = "localhost"
+			if name, err := os.Hostname(); err == nil {
+				a.Host = name
+			}
+		}
 		addresses = append(addresses, a.String())
 	}
 	return addresses
