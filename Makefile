@@ -52,10 +52,11 @@ test: test-go test-js test-newest ## Build and run every test
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/cabi
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
-	node --test test/js/*.test.mjs
+	node --test --test-reporter=spec test/js/*.test.mjs
 
 NODES ?= 20 22 24 26
 
@@ -100,6 +101,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	    echo "== $$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$pkg"; \
 	  done; \
 	done
+
+.PHONY: soak
+soak: ## Reload the configuration under load for a minute, and the other long tests of limits
+	ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
 
 BENCH ?=
 

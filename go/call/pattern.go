@@ -32,6 +32,12 @@ func parsePattern(text string) (pattern, error) {
 	return segments, nil
 }
 
+// CheckPattern reports why text is not a pattern of operation names, or nil.
+func CheckPattern(text string) error {
+	_, err := parsePattern(text)
+	return err
+}
+
 func (p pattern) match(name string) bool {
 	name = strings.TrimPrefix(name, "/")
 	for i, want := range p {

@@ -123,7 +123,8 @@ type APIKey struct {
 // need its scopes beside those that the operation asks for.
 type Access struct {
 	// Path is the path as it is called on this node, such as "/*/bash/*"; * stands for
-	// one segment or, at the end, for any number.
+	// one segment, ** for any number of them: "/**/bash/*" also catches the nodes
+	// behind other heads.
 	Path string `toml:"path" json:"path" required:"yes"`
 	// Scopes are what callers need, all of them.
 	Scopes []string `toml:"scopes" json:"scopes" required:"yes"`

@@ -174,8 +174,13 @@ func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow) (Pol
 	if cfg.Auth.ReplayWindow {
 		credentials.Replays = replays
 	}
+	access := []call.AccessRule{}
+	for _, rule := range cfg.Access {
+		access = append(access, call.AccessRule{Path: rule.Path, Scopes: rule.Scopes})
+	}
 	l := cfg.Limits
 	return Policy{
+		Access:   access,
 		Provider: auth.NewCredentialSet(credentials), AllowAnonymous: cfg.Auth.AllowAnonymous, Drain: max(cfg.Node.Drain.Std(), 1),
 		Admission: Admission{
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, SessionsPerIdentity: l.SessionsPerIdentity,
@@ -208,6 +213,11 @@ func Check(cfg *config.Config, home string) error {
 	for i, listener := range cfg.Listeners {
 		if err := transport.CheckListen(listener.Address); err != nil {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("listeners[%d].address", i), "%w", err))
+		}
+	}
+	for i, rule := range cfg.Access {
+		if err := call.CheckPattern(rule.Path); err != nil {
+			bad = append(bad, cfg.Errorf(fmt.Sprintf("access[%d].path", i), "%w", err))
 		}
 	}
 	if _, err := loadCertificate(cfg); err != nil {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 
@@ -25,7 +26,7 @@ func (c *Client) Join(ctx context.Context, name string) error {
 	if err := route.CheckName(name); err != nil {
 		return call.Errorf(call.InvalidInput, "%w", err)
 	}
-	if err := addReplaced(c.cfg.Registry); err != nil {
+	if err := addNotice(c.cfg.Registry); err != nil {
 		return err
 	}
 	m := &membership{client: c, name: name, wake: make(chan struct{}, 1)}
@@ -260,7 +261,7 @@ func (c *Client) offers(session *Session) []route.Operation {
 	operations := []route.Operation{}
 	for _, spec := range c.cfg.Registry.Specs() {
 		ns := spec.Namespace()
-		if spec.Visibility == call.VisibilityInternal || ns == "services" || ns == "head" || spec.Name == route.ReplacedOperation {
+		if spec.Visibility == call.VisibilityInternal || ns == "services" || ns == "head" || spec.Name == route.LeftOperation {
 			continue
 		}
 		operations = append(operations, route.Operation{OperationSpec: spec})
@@ -279,21 +280,26 @@ func (c *Client) offers(session *Session) []route.Operation {
 	return operations
 }
 
-// addReplaced registers the operation by which a head tells that another session has
-// taken the name over.
-func addReplaced(registry *call.Registry) error {
+// addNotice registers the operation by which a head tells that it does not know the
+// node by its name any more.
+func addNotice(registry *call.Registry) error {
 	err := registry.Handle(call.OperationSpec{
-		Name: route.ReplacedOperation, Type: call.TypeMutation, Description: "Tells the node that another session has taken its name over",
+		Name: route.LeftOperation, Type: call.TypeMutation, Description: "Tells the node that its head does not know it by its name any more",
+		InputSchema: json.RawMessage(`{"type":"object","required":["node","code","message"]}`),
 	}, func(_ context.Context, req *call.Request) (any, error) {
-		if req.Session() == nil {
+		var notice route.Notice
+		if err := json.Unmarshal(req.Input(), &notice); err != nil {
+			return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
+		}
+		_, forwarded := req.ForwardedFor()
+		if req.Session() == nil || forwarded {
 			return nil, call.Errorf(call.Forbidden, "only the head itself tells this")
 		}
-		client, ok := req.Session().Owner().(*Client)
-		if _, forwarded := req.ForwardedFor(); !ok || forwarded {
-			return nil, call.Errorf(call.Forbidden, "only the head itself tells this")
+		if client, ok := req.Session().Owner().(*Client); ok {
+			client.lost(req.Session(), call.Errorf(notice.Code, "%s", notice.Message))
+			return map[string]any{}, nil
 		}
-		client.replaced(req.Session())
-		return map[string]any{}, nil
+		return nil, call.Errorf(call.Forbidden, "only the head itself tells this")
 	})
 	if errors.Is(err, call.ErrDuplicate) {
 		return nil
@@ -301,17 +307,16 @@ func addReplaced(registry *call.Registry) error {
 	return err
 }
 
-// replaced gives the name up that the session held.
-func (c *Client) replaced(session *call.Session) {
+// lost gives the name up that the session held.
+func (c *Client) lost(session *call.Session, why *call.Error) {
 	c.mu.Lock()
 	m := c.membership
 	c.mu.Unlock()
 	if m == nil || !m.holds(session) {
 		return
 	}
-	err := call.Errorf(call.Conflict, "another session of this node's key has taken the name %s over", m.name)
-	m.end(err)
-	c.tell(State{Status: Left, Err: err})
+	m.end(why)
+	c.tell(State{Status: Left, Err: why})
 }
 
 func (m *membership) holds(session *call.Session) bool {

@@ -50,7 +50,7 @@ func (t *Table) register(_ context.Context, req *call.Request) (any, error) {
 		return nil, call.Errorf(call.InvalidInput, "%w", err)
 	}
 	id := req.Identity()
-	if !id.HasScope(Scope) && !id.HasScope(Scope+":"+*input.Node) {
+	if !mayRegister(id, *input.Node) {
 		return nil, call.Errorf(call.Forbidden, "this identity may not register the node %s: it needs the scope %s or %s:%s", *input.Node, Scope, Scope, *input.Node)
 	}
 	e := &entry{name: *input.Node, session: req.Session(), owner: id.ID, joined: time.Now().UTC()}

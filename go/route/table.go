@@ -10,6 +10,7 @@ package route
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -32,6 +33,9 @@ type Config struct {
 	Limits Limits
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// OnChange, if set, is told of every node that joins, changes or leaves, in order;
+	// Node.Operations is how many it offers. It must not block or call the table.
+	OnChange func(Event)
 }
 
 // Limits bound what workers may make the head keep. The zero value of each field
@@ -62,6 +66,7 @@ type Table struct {
 	registry *call.Registry
 	limits   Limits
 	logger   *slog.Logger
+	onChange func(Event)
 
 	nodes atomic.Pointer[map[string]*entry] // replaced as a whole, under mu
 
@@ -85,7 +90,7 @@ func New(cfg Config) (*Table, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, watchers: map[*watcher]struct{}{}}
+	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, onChange: cfg.OnChange, watchers: map[*watcher]struct{}{}}
 	t.nodes.Store(&map[string]*entry{})
 	for _, add := range []func() error{t.addRegister, t.addUnregister, t.addList, t.addWatch} {
 		if err := add(); err != nil {
@@ -192,7 +197,7 @@ func (t *Table) enter(e *entry) *call.Error {
 	t.publish(change, e)
 	t.mu.Unlock()
 	if replaced {
-		tell(old)
+		old.tell(call.Errorf(call.Conflict, "another session of the same identity has taken the name %s over", e.name))
 	}
 	if old == nil || replaced {
 		t.logger.Info("node joined", "node", e.name, "identity", e.owner, "operations", len(e.offered), "replaced", replaced)
@@ -216,6 +221,21 @@ func (t *Table) mayEnter(table map[string]*entry, old, e *entry) *call.Error {
 	return nil
 }
 
+// Recheck takes the nodes out of the table whose identities may not register them any
+// more: it is for when what identities may do has changed.
+func (t *Table) Recheck() {
+	for _, e := range *t.nodes.Load() {
+		if !mayRegister(e.session.Identity(), e.name) && t.remove(e.name, e.session) {
+			e.tell(call.Errorf(call.Forbidden, "this identity may not be registered as %s any more", e.name))
+		}
+	}
+}
+
+// mayRegister reports whether an identity may register a node under a name.
+func mayRegister(id *auth.Identity, name string) bool {
+	return id.HasScope(Scope) || id.HasScope(Scope+":"+name)
+}
+
 // remove takes a node out of the table, if the session still holds its name.
 func (t *Table) remove(name string, session *call.Session) bool {
 	t.mu.Lock()
@@ -236,19 +256,31 @@ func (t *Table) remove(name string, session *call.Session) bool {
 	return true
 }
 
-// ReplacedOperation is the operation by which a head tells a worker that another
-// session of the same identity has taken its name over.
-const ReplacedOperation = "/node/replaced"
+// LeftOperation is the operation by which a head tells a worker that it does not
+// know the worker by its name any more, while their session goes on.
+const LeftOperation = "/node/left"
 
-// tellTime bounds how long the notice waits for an answer.
-const tellTime = 10 * time.Second
+// Notice is the input of LeftOperation.
+type Notice struct {
+	Node string `json:"node"`
+	// Code and Message say why: CONFLICT when another session of the same identity has
+	// taken the name over, FORBIDDEN when the identity may not have it any more.
+	Code    call.Code `json:"code"`
+	Message string    `json:"message"`
+}
+
+// noticeTime bounds how long a notice waits for an answer.
+const noticeTime = 10 * time.Second
 
 // tell tells the session that held a name; one that does not offer the operation, or
 // is dead, needs no telling.
-func tell(old *entry) {
-	input := []byte(`{"node":"` + old.name + `"}`) // a name needs no escaping
-	old.session.Start(call.Single, ReplacedOperation, input, &call.Options{Deadline: time.Now().Add(tellTime)}, ignore{})
-	old.session.Flush()
+func (e *entry) tell(why *call.Error) {
+	input, err := json.Marshal(Notice{e.name, why.Code, why.Message})
+	if err != nil {
+		return // strings alone: it does not fail
+	}
+	e.session.Start(call.Single, LeftOperation, input, &call.Options{Deadline: time.Now().Add(noticeTime)}, ignore{})
+	e.session.Flush()
 }
 
 // ignore is a call.Sink.
@@ -258,3 +290,6 @@ func (ignore) Responded([]byte)   {}
 func (ignore) Event([]byte)       {}
 func (ignore) Completed()         {}
 func (ignore) Failed(*call.Error) {}
+
+// Len returns how many nodes are registered.
+func (t *Table) Len() int { return len(*t.nodes.Load()) }

@@ -313,7 +313,7 @@ func TestTakeover(t *testing.T) {
 	_, err = user.Call(ctx, "/dev1/a/second", nil)
 	must(t, err)
 	// Nobody but the head may say that a name was taken over.
-	_, err = user.Call(ctx, "/dev1"+route.ReplacedOperation, map[string]string{"node": "dev1"})
+	_, err = user.Call(ctx, "/dev1"+route.LeftOperation, route.Notice{Node: "dev1", Code: call.Conflict, Message: "forged"})
 	wantCode(t, err, call.NotFound)
 }
 

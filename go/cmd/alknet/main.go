@@ -37,17 +37,21 @@ var version = "dev"
 type cli struct {
 	Home string `help:"Folder of keys and state (default: the platform's state folder)." env:"ALKNET_HOME" placeholder:"DIR"`
 
-	Serve     serveCmd     `cmd:"" help:"Start a node that listens."`
-	Call      callCmd      `cmd:"" help:"Call an operation and print its output."`
-	Subscribe subscribeCmd `cmd:"" help:"Subscribe to an operation and print its events, a line each."`
-	Services  servicesCmd  `cmd:"" help:"List the operations that you may call."`
-	Key       keyCmd       `cmd:"" help:"Make and show keys."`
-	Authorize authorizeCmd `cmd:"" help:"Let a public key connect to this node."`
-	Token     tokenCmd     `cmd:"" help:"Print a token that is good for five minutes."`
-	Secret    secretCmd    `cmd:"" help:"Make a phrase, and use the keys that it gives."`
-	APIKey    apikeyCmd    `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
-	Config    configCmd    `cmd:"" help:"Check and show the configuration of a node."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Start a node that listens."`
+	Call       callCmd       `cmd:"" help:"Call an operation and print its output."`
+	Subscribe  subscribeCmd  `cmd:"" help:"Subscribe to an operation and print its events, a line each."`
+	Services   servicesCmd   `cmd:"" help:"List the operations that you may call."`
+	Worker     workerCmd     `cmd:"" help:"Join a head, and offer programs and a folder of this machine through it."`
+	Nodes      nodesCmd      `cmd:"" help:"List the nodes that have joined a head."`
+	Key        keyCmd        `cmd:"" help:"Make and show keys."`
+	Authorize  authorizeCmd  `cmd:"" help:"Let a public key connect to this node."`
+	Token      tokenCmd      `cmd:"" help:"Print a token that is good for five minutes."`
+	Secret     secretCmd     `cmd:"" help:"Make a phrase, and use the keys that it gives."`
+	APIKey     apikeyCmd     `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
+	Config     configCmd     `cmd:"" help:"Check and show the configuration of a node."`
+	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in your shell."`
+	Complete   completeCmd   `cmd:"" hidden:""`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // app is what every command gets.
@@ -118,7 +122,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err = parsed.Run(&app{ctx: ctx, home: home, stdout: stdout, stderr: stderr})
+	err = parsed.Run(&app{ctx: ctx, home: home, stdout: stdout, stderr: stderr}, parser)
 	var usage usageError
 	status := exitFailed
 	switch {

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
@@ -123,6 +122,7 @@ func (r *request) check() error {
 type callCmd struct {
 	remote
 	request
+	Raw bool `help:"Print an output that is a string as it is, without quotes."`
 }
 
 func (c *callCmd) Run(a *app) error {
@@ -136,6 +136,11 @@ func (c *callCmd) Run(a *app) error {
 	defer disconnect(client)
 	output, err := client.Call(a.ctx, c.Operation, json.RawMessage(c.Input), call.WithTimeout(c.Timeout))
 	if err != nil {
+		return err
+	}
+	var text string
+	if c.Raw && json.Unmarshal(output, &text) == nil {
+		_, err = io.WriteString(a.stdout, text)
 		return err
 	}
 	_, err = fmt.Fprintln(a.stdout, string(output))
@@ -178,7 +183,8 @@ func (c *subscribeCmd) Run(a *app) error {
 
 type servicesCmd struct {
 	remote
-	JSON bool `help:"Print JSON."`
+	Node string `help:"Only those of one node that has joined." placeholder:"NAME"`
+	JSON bool   `help:"Print JSON."`
 }
 
 func (c *servicesCmd) Run(a *app) error {
@@ -191,19 +197,34 @@ func (c *servicesCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		_, err = fmt.Fprintln(a.stdout, string(output))
-		return err
-	}
 	var list struct {
-		Operations []struct{ Name, Type, Description string }
+		Operations []struct {
+			Name        string `json:"name"`
+			Namespace   string `json:"namespace"`
+			Type        string `json:"type"`
+			Description string `json:"description"`
+		} `json:"operations"`
 	}
 	if err := json.Unmarshal(output, &list); err != nil {
 		return fmt.Errorf("the node's list of operations: %w", err)
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	for _, op := range list.Operations {
-		fmt.Fprintf(table, "%s\t%s\t%s\n", op.Name, op.Type, op.Description)
+	if c.Node != "" {
+		kept := list.Operations[:0]
+		for _, op := range list.Operations {
+			if strings.HasPrefix(op.Name, "/"+c.Node+"/") {
+				kept = append(kept, op)
+			}
+		}
+		if list.Operations = kept; len(kept) == 0 {
+			return fmt.Errorf("you may call nothing of a node %s there: `alknet nodes` lists the nodes", c.Node)
+		}
 	}
-	return table.Flush()
+	if c.JSON {
+		return json.NewEncoder(a.stdout).Encode(list)
+	}
+	rows := make([][]string, len(list.Operations))
+	for i, op := range list.Operations {
+		rows[i] = []string{op.Name, op.Type, op.Description}
+	}
+	return printTable(a.stdout, rows)
 }

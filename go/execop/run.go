@@ -1,0 +1,134 @@
+package execop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/alkdev/alknet/go/call"
+)
+
+// run is a program that runs, in a process group of its own.
+type run struct {
+	cmd    *exec.Cmd
+	stdout *os.File
+	grace  time.Duration
+	over   chan struct{} // closed when the program has ended, and its group with it
+	err    error         // how it ended; valid once over is closed
+
+	mu   sync.Mutex
+	gone bool // it has ended: its number may soon be another one's
+}
+
+// start starts the program for a request. It ends with ctx, and is waited for with
+// wait.
+func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
+	r := p.runner
+	select {
+	case r.running <- struct{}{}:
+	default:
+		return nil, call.Errorf(call.ResourceExhausted, "%d programs run on this node: try again when one has ended", cap(r.running))
+	}
+	fail := func(err error) (*run, error) {
+		<-r.running
+		return nil, fmt.Errorf("start %s: %w", p.path, err)
+	}
+	// A pipe of our own: with that of exec.Cmd, Wait would close it before it is read.
+	stdout, theirs, err := os.Pipe()
+	if err != nil {
+		return fail(err)
+	}
+	stderr := &logWriter{logger: r.cfg.Logger.With("operation", req.Operation(), "request", req.ID())}
+	cmd := &exec.Cmd{
+		Path: p.path, Args: p.args, Env: environment(ctx, req),
+		Stdin: bytes.NewReader(slices.Concat(req.Input(), []byte{'\n'})), Stdout: theirs, Stderr: stderr,
+		WaitDelay: r.cfg.Grace, // for stdin and stderr, once it has ended
+	}
+	ownGroup(cmd)
+	err = cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		_ = stdout.Close()
+		return fail(err)
+	}
+	s := &run{cmd: cmd, stdout: stdout, grace: r.cfg.Grace, over: make(chan struct{})}
+	go func() {
+		s.err = s.reap()
+		stderr.flush()
+		<-r.running
+		close(s.over)
+	}()
+	go s.follow(ctx)
+	return s, nil
+}
+
+// follow ends the program when ctx does. Then, and when the program has ended by
+// itself, its output is closed at the latest after the grace: something outside the
+// group may hold it open.
+func (s *run) follow(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		s.signal(terminate)
+		if !s.endsWithin(s.grace) {
+			s.signal(kill)
+			<-s.over
+		}
+	case <-s.over:
+	}
+	late := time.AfterFunc(s.grace, func() { _ = s.stdout.Close() })
+	context.AfterFunc(ctx, func() { // the request has ended, at the latest when it is answered
+		late.Stop()
+		_ = s.stdout.Close()
+	})
+}
+
+func (s *run) endsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-s.over:
+		return true
+	}
+}
+
+// signal signals the group, unless the program has ended.
+func (s *run) signal(what signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.gone {
+		signalGroup(s.cmd, what)
+	}
+}
+
+// ended notes that the program has ended, and ends what is left of its group.
+func (s *run) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = true
+	signalGroup(s.cmd, kill)
+}
+
+// wait waits for the program's end and reports how it was.
+func (s *run) wait() error {
+	<-s.over
+	if errors.Is(s.err, exec.ErrWaitDelay) {
+		return nil // something outside the group has kept a pipe open
+	}
+	return s.err
+}
+
+// signal is what a group is told.
+type signal int
+
+const (
+	terminate signal = iota // to end
+	kill                    // nothing: it is ended
+)
