@@ -52,10 +52,11 @@ test: test-go test-js test-newest ## Build and run every test
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/cabi
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
-	node --test test/js/*.test.mjs
+	node --test --test-reporter=spec test/js/*.test.mjs
 
 NODES ?= 20 22 24 26
 
@@ -101,6 +102,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	  done; \
 	done
 
+.PHONY: soak
+soak: ## Reload the configuration under load for a minute, and the other long tests of limits
+	ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
+
 BENCH ?=
 
 .PHONY: bench
@@ -113,6 +118,10 @@ build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go ben
 bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.json
 	cd bench && npm ci --ignore-scripts
 	@touch $@
+
+.PHONY: bench-secret
+bench-secret: build ## Measure the secret store beside @scure, @noble and ethers, about 1 minute (BENCH=--write)
+	@node bench/secret.mjs $(BENCH)
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks

@@ -24,15 +24,19 @@ var mayImport = map[string][]string{
 	"auth":      {"principal"},
 	"transport": {"principal"},
 	"config":    {},
+	"metrics":   {},
+	"systemd":   {},
+	"trace":     {},
+	"audit":     {},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
 	"fileop":    {"call"},
 	"execop":    {"call"},
-	"node":      {"auth", "call", "config", "frameif", "principal", "route", "secret", "transport"},
+	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
+	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -14,7 +14,6 @@ const { phraseOptions } = require('./mnemonic.js');
 const OPTIONS = ['exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
 const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
 const IDENTITY = "m/74'/0'/0'/0'";
-const MAX_INT = 2 ** 31 - 1;
 const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
 
 const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was being unlocked', retryable: false };

@@ -84,6 +84,9 @@ async function main() {
   say('$', `alknet subscribe ${address} /clock/ticks '{"interval":20,"count":2}'`);
   for (const line of alknet('subscribe', address, '/clock/ticks', '{"interval":20,"count":2}', '--key', file('client')).trim().split('\n')) say('', line);
 
+  title('A wallet: every key from one phrase');
+  process.stdout.write(execFileSync(process.execPath, [path.join(here, '..', 'wallet.mjs')], { encoding: 'utf8' }));
+
   title('The end');
   await node.close();
   for (const child of [worker, head]) {

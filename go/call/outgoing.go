@@ -216,7 +216,7 @@ func (o *outgoing) expire() {
 	if o.session.take(o.id) == nil {
 		return
 	}
-	o.session.tellAborted(o.id, "timeout")
+	o.session.tellAborted(o.id, reasonTimeout)
 	o.fail(Errorf(Timeout, "the answer did not come before the deadline"))
 	if f := o.session.cfg.AfterBatch; f != nil {
 		f()

@@ -175,5 +175,23 @@ func (s *Session) aborted(env wire.Envelope) {
 		return
 	}
 	s.mu.Unlock()
-	_ = r.end(Errorf(Aborted, "the caller stopped the request"), nil)
+	cause := Errorf(Aborted, "the caller stopped the request")
+	if !r.params.deadline.IsZero() && reasonOf(env.Payload) == reasonTimeout {
+		// Its clock was a moment faster than ours: the handler is told what happened.
+		cause = Errorf(Timeout, "the operation did not finish before its deadline")
+	}
+	_ = r.end(cause, nil)
+}
+
+// reasonTimeout is the reason with which a caller stops a request at its deadline.
+const reasonTimeout = "timeout"
+
+// reasonOf reads the payload of call.aborted; "" is none.
+func reasonOf(payload []byte) (reason string) {
+	wire.Members(payload, func(name, value []byte) {
+		if string(name) == "reason" {
+			reason, _ = wire.Text(value)
+		}
+	})
+	return reason
 }

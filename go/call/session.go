@@ -46,6 +46,8 @@ type Config struct {
 	// believed on whose behalf it passes requests on. Elsewhere such requests are
 	// FORBIDDEN. Set it only where the other side has proven the key that was pinned.
 	TrustForwarded bool
+	// Origin says where the other side is, for observers.
+	Origin string
 	// Node is this node's endpoint id, as told to the other side.
 	Node string
 	// Agent names this side's software and version, as told to the other side.
@@ -191,6 +193,9 @@ func (s *Session) recover() {
 
 // Identity returns who the other side is; nil is anonymous.
 func (s *Session) Identity() *auth.Identity { return s.id.Load() }
+
+// Origin returns Config.Origin.
+func (s *Session) Origin() string { return s.cfg.Origin }
 
 // SetIdentity changes what the other side may do: requests that come from now on are
 // judged by it. Those that run are not.

@@ -121,7 +121,7 @@ func (v *validation) access() {
 	for i, rule := range v.config.Access {
 		key := fmt.Sprintf("access[%d]", i)
 		if rule.Path != "" && !pathPattern.MatchString(rule.Path) {
-			v.fail(key+".path", `%q: want the path of operations, such as "/fs/*" or "/*/bash/*"`, rule.Path)
+			v.fail(key+".path", `%q: want the path of operations, such as "/fs/*" or "/*/bash/*", in which * stands for one part and ** for any number`, rule.Path)
 		}
 		v.scopes(key+".scopes", rule.Scopes)
 	}

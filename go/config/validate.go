@@ -56,7 +56,11 @@ func (v *validation) table(value reflect.Value, f *field, prefix string) {
 func (v *validation) value(member reflect.Value, f *field, key string) {
 	if member.IsZero() || member.Kind() == reflect.Slice && member.Len() == 0 {
 		if f.required {
-			v.fail(key, "this key is required")
+			message := "this key is required"
+			if _, set := v.config.origins[key]; set {
+				message = "this may not be empty"
+			}
+			v.fail(key, "%s", message)
 			return
 		}
 		if member.Kind() == reflect.String {

@@ -174,8 +174,13 @@ func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow) (Pol
 	if cfg.Auth.ReplayWindow {
 		credentials.Replays = replays
 	}
+	access := []call.AccessRule{}
+	for _, rule := range cfg.Access {
+		access = append(access, call.AccessRule{Path: rule.Path, Scopes: rule.Scopes})
+	}
 	l := cfg.Limits
 	return Policy{
+		Access:   access,
 		Provider: auth.NewCredentialSet(credentials), AllowAnonymous: cfg.Auth.AllowAnonymous, Drain: max(cfg.Node.Drain.Std(), 1),
 		Admission: Admission{
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, SessionsPerIdentity: l.SessionsPerIdentity,

@@ -104,6 +104,9 @@ func (h *Head) refused(remote net.Addr, method string, err error) {
 	rejected := &auth.RejectError{Reason: "error"}
 	errors.As(err, &rejected)
 	h.logAuth(slog.LevelWarn, "reject", remote, method, rejected.Claimed, rejected.Reason)
+	if h.cfg.OnReject != nil {
+		h.cfg.OnReject(Rejection{host(remote), method, rejected.Claimed, rejected.Reason})
+	}
 	if h.gate.failed(&h.policy.Load().Admission, remote) {
 		h.logAuth(slog.LevelWarn, "block", remote, method, "", tooManyFailures)
 	}
@@ -132,6 +135,9 @@ type entrance struct{ head *Head }
 // Admit implements transport.Gate.
 func (e entrance) Admit(remote net.Addr) (func(), bool) {
 	release, reason, note := e.head.gate.admit(&e.head.policy.Load().Admission, remote)
+	if reason != "" && e.head.cfg.OnTurnedAway != nil {
+		e.head.cfg.OnTurnedAway(remote, reason)
+	}
 	if note {
 		e.head.logAuth(slog.LevelWarn, "turned-away", remote, methodNone, "", reason)
 	}

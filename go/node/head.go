@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +53,8 @@ type HeadConfig struct {
 	Agent string
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// Sockets are those that a service manager has bound; nil for none.
+	Sockets transport.Sockets
 	// Certificate is shown instead of the key's own to clients that pin no key.
 	Certificate *tls.Certificate
 	// Admission bounds what strangers may cost; the zero value bounds nothing.
@@ -67,6 +70,21 @@ type HeadConfig struct {
 	OnSessionClosed func(*Session)
 	// AfterBatch is call.Config.AfterBatch of each session.
 	AfterBatch func()
+	// OnReject, if set, is told of each credential that was refused, and OnTurnedAway
+	// of each connection that was not let in. They must not block.
+	OnReject     func(Rejection)
+	OnTurnedAway func(remote net.Addr, reason string)
+	// OnNode, if set, is told of each node that joins, changes or leaves: see
+	// route.Config.OnChange.
+	OnNode func(route.Event)
+}
+
+// Rejection is a credential that was refused.
+type Rejection struct {
+	Address string // without a port; "unix" for a Unix socket
+	Method  string // "key", "token", "certificate" or "none"
+	Claimed string // whose it says it is: a fingerprint or the prefix of an API key; "" when that is not known
+	Reason  string // one word
 }
 
 // Session is a session of a head with what its transport tells of it.
@@ -128,7 +146,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Logger: cfg.Logger,
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, Logger: cfg.Logger,
 		})
 		if err != nil {
 			h.cancel()
@@ -155,7 +173,7 @@ func routing(cfg HeadConfig) (*route.Table, error) {
 	if table, ok := cfg.Registry.Router().(*route.Table); ok {
 		return table, nil
 	}
-	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger})
+	return route.New(route.Config{Registry: cfg.Registry, Limits: cfg.Nodes, Logger: cfg.Logger, OnChange: cfg.OnNode})
 }
 
 // Table returns the head's table of nodes.
@@ -177,7 +195,7 @@ func (h *Head) serve(conn transport.Conn) {
 	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
-		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, AfterBatch: h.cfg.AfterBatch,
+		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {
@@ -232,12 +250,19 @@ func (h *Head) EndpointID() string { return principal.EndpointID(h.id) }
 func (h *Head) Fingerprint() string { return principal.Fingerprint(h.id) }
 
 // Addresses returns where clients reach the head, one address a listener, with the
-// key pinned: alknet://<endpoint-id>@host:port and the like.
+// key pinned: alknet://<endpoint-id>@host:port and the like. A listener on every
+// address of the machine is reached by the machine's name.
 func (h *Head) Addresses() []string {
 	addresses := make([]string, 0, len(h.listeners))
 	for _, ln := range h.listeners {
 		a := ln.Address()
 		a.Peer = h.id
+		if ip := net.ParseIP(a.Host); a.Scheme != transport.SchemeUnix && (a.Host == "" || ip != nil && ip.IsUnspecified()) {
+			a.Host = "localhost"
+			if name, err := os.Hostname(); err == nil {
+				a.Host = name
+			}
+		}
 		addresses = append(addresses, a.String())
 	}
 	return addresses

@@ -17,6 +17,9 @@ type Policy struct {
 	// AllowAnonymous lets callers without a known credential reach operations
 	// without requirements.
 	AllowAnonymous bool
+	// Access are rules of this node's own, for its operations and those behind it; nil
+	// leaves those that the registry has.
+	Access []call.AccessRule
 	// Admission bounds what strangers may cost.
 	Admission Admission
 	// Limits of each session that opens from now on; the zero value means the defaults.
@@ -31,10 +34,15 @@ func (h *Head) Policy() Policy { return *h.policy.Load() }
 // SetPolicy puts another policy in the place of the present one, without a lock on
 // the way of a decision. When it returns, every session whose credential is not good
 // any more is ending, and the others have the scopes that their credentials have
-// now. It reports how many sessions were ended.
-func (h *Head) SetPolicy(p Policy) (ended int) {
+// now. It reports how many sessions were ended. A bad access rule changes nothing.
+func (h *Head) SetPolicy(p Policy) (ended int, err error) {
+	if p.Access != nil {
+		if err := h.cfg.Registry.SetAccessRules(p.Access); err != nil {
+			return 0, err
+		}
+	}
 	h.policy.Store(&p)
-	return h.Recheck()
+	return h.Recheck(), nil
 }
 
 // Recheck asks the provider again about every session: it is for a provider that

@@ -2,13 +2,17 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/trace"
 )
 
 // ServerConfig configures a server. Its HeadConfig needs Key and Registry; what the
@@ -24,6 +28,10 @@ type ServerConfig struct {
 	Version string
 	// Level, if set, follows log.level.
 	Level *slog.LevelVar
+	// Audit is where the server records who did what: it opens the file that the
+	// configuration names, and the caller closes it after Shutdown. nil has the server
+	// keep one of its own.
+	Audit *audit.Log
 }
 
 // Server is a head that follows a configuration. Its methods are safe for concurrent
@@ -31,8 +39,12 @@ type ServerConfig struct {
 type Server struct {
 	*Head
 	cfg      ServerConfig
+	tells    *telemetry
+	ownAudit bool
 	replays  auth.ReplayWindow
 	accepted atomic.Pointer[auth.Credentials]
+
+	finishing sync.Once
 
 	first *config.Config // what the keys that need a restart are from
 
@@ -72,46 +84,125 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s.accepted.Store(&credentials)
-	head := cfg.HeadConfig
-	if head.Certificate, err = loadCertificate(loaded); err != nil {
+	if err := s.observe(loaded); err != nil {
 		return nil, err
+	}
+	head := s.cfg.HeadConfig
+	if head.Certificate, err = loadCertificate(loaded); err != nil {
+		return nil, s.abandon(err)
 	}
 	head.Listen = nil
 	for _, listener := range loaded.Listeners {
 		head.Listen = append(head.Listen, listener.Address)
 	}
 	head.Provider, head.AllowAnonymous, head.Admission = policy.Provider, policy.AllowAnonymous, policy.Admission
-	head.Limits, head.Drain = policy.Limits, policy.Drain
-	if err := s.apply(loaded); err != nil {
-		return nil, err
-	}
+	head.Limits, head.Drain, head.Access = policy.Limits, policy.Drain, policy.Access
+	s.apply(loaded)
 	if err := s.addOperations(loaded.Node.Name); err != nil {
-		return nil, err
+		return nil, s.abandon(err)
 	}
 	if s.Head, err = Serve(ctx, head); err != nil {
-		return nil, err
+		return nil, s.abandon(err)
 	}
+	s.tells.follow(s.Head)
 	for _, warning := range loaded.Warnings() {
 		s.Head.cfg.Logger.Warn("configuration", "warning", warning.Error())
 	}
 	return s, nil
 }
 
-// apply does what a policy does not.
-func (s *Server) apply(cfg *config.Config) error {
-	rules := make([]call.AccessRule, len(cfg.Access))
-	for i, rule := range cfg.Access {
-		rules[i] = call.AccessRule{Path: rule.Path, Scopes: rule.Scopes}
+// observe prepares what the server tells of itself.
+func (s *Server) observe(cfg *config.Config) error {
+	id, ok := s.cfg.Key.Public().(ed25519.PublicKey)
+	if !ok {
+		return errNotEd25519
 	}
-	if err := s.cfg.Registry.SetAccessRules(rules); err != nil { // Check has looked at them
+	if s.cfg.Logger == nil {
+		s.cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if s.cfg.Audit == nil {
+		s.cfg.Audit, s.ownAudit = &audit.Log{}, true
+	}
+	s.cfg.Audit.OnError = func(err error) { s.cfg.Logger.Error("an event could not be written to the audit file", "error", err) }
+	if err := s.openAudit(cfg); err != nil {
 		return err
 	}
+	var tracer *trace.Tracer
+	if cfg.Traces.Endpoint != "" {
+		tracer = trace.New(trace.Config{
+			Endpoint: cfg.Traces.Endpoint, Headers: cfg.Traces.Headers, Ratio: cfg.Traces.Ratio,
+			Node: principal.EndpointID(id), Version: s.cfg.Version, Logger: s.cfg.Logger,
+		})
+	}
+	s.tells = newTelemetry(s.cfg.Version, s.cfg.Audit, tracer)
+	s.tells.reloaded.Store(time.Now().Unix())
+	s.cfg.Registry.SetObserver(s.tells)
+	s.cfg.OnReject, s.cfg.OnTurnedAway, s.cfg.OnNode = s.tells.onReject, s.tells.onTurnedAway, s.tells.onNode
+	told := s.cfg.OnSession
+	s.cfg.OnSession = func(session *Session) {
+		s.tells.opened.With(session.Transport).Add(1)
+		if told != nil {
+			told(session)
+		}
+	}
+	return nil
+}
+
+// openAudit goes on in the audit file that the configuration names.
+func (s *Server) openAudit(cfg *config.Config) error {
+	if err := s.cfg.Audit.Reopen(cfg.Audit.File); err != nil {
+		return config.Errors{cfg.Errorf("audit.file", "%w", err)}
+	}
+	return nil
+}
+
+// abandon gives up what observe has prepared.
+func (s *Server) abandon(err error) error {
+	s.finish(context.Background())
+	return err
+}
+
+// finish sends the last spans, until ctx ends, and ends the record.
+func (s *Server) finish(ctx context.Context) {
+	s.finishing.Do(func() {
+		if s.tells.tracer != nil {
+			ctx, cancel := context.WithTimeout(ctx, lastSpans)
+			defer cancel()
+			s.tells.tracer.Close(ctx)
+		}
+		if s.ownAudit {
+			_ = s.cfg.Audit.Close()
+		}
+	})
+}
+
+// lastSpans is how long the end may take for the collector's sake.
+const lastSpans = 2 * time.Second
+
+// Shutdown is Head.Shutdown, and ends what the server tells of itself.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.Head.Shutdown(ctx)
+	s.finish(ctx)
+	return err
+}
+
+// Close is Head.Close, and ends what the server tells of itself.
+func (s *Server) Close() error {
+	err := s.Head.Close()
+	s.finish(context.Background())
+	return err
+}
+
+// Metrics returns the server's figures in Prometheus' text format.
+func (s *Server) Metrics() string { return string(s.tells.set.AppendText(nil)) }
+
+// apply does what a policy does not.
+func (s *Server) apply(cfg *config.Config) {
 	if s.cfg.Level != nil {
 		var level slog.Level
 		_ = level.UnmarshalText([]byte(cfg.Log.Level)) // one of four names, which it knows
 		s.cfg.Level.Set(level)
 	}
-	return nil
 }
 
 // Config returns the configuration that is in force, apart from keys that wait for a
@@ -131,6 +222,12 @@ func (s *Server) Credentials() auth.Credentials { return *s.accepted.Load() }
 func (s *Server) Reload() (Reloaded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	done, err := s.reload()
+	s.tells.onReload(done, err)
+	return done, err
+}
+
+func (s *Server) reload() (Reloaded, error) {
 	log := s.Head.cfg.Logger
 	next, err := s.cfg.Load()
 	if err == nil {
@@ -141,6 +238,9 @@ func (s *Server) Reload() (Reloaded, error) {
 	if err == nil {
 		policy, credentials, err = NewPolicy(next, s.cfg.Home, &s.replays)
 	}
+	if err == nil {
+		err = s.openAudit(next)
+	}
 	if err != nil {
 		for _, e := range each(err) {
 			log.Error("the configuration stays as it was", "error", e.Error())
@@ -150,11 +250,11 @@ func (s *Server) Reload() (Reloaded, error) {
 	done := Reloaded{Keys: len(credentials.Grants), APIKeys: len(credentials.APIKeys)}
 	done.Changed, _ = config.Changes(s.current, next)
 	_, done.Restart = config.Changes(s.first, next)
-	if err := s.apply(next); err != nil {
-		return Reloaded{}, err
+	if done.Ended, err = s.SetPolicy(policy); err != nil {
+		return Reloaded{}, err // Check has found the rules good
 	}
+	s.apply(next)
 	s.accepted.Store(&credentials)
-	done.Ended = s.SetPolicy(policy)
 	s.current = next
 	for _, warning := range next.Warnings() {
 		log.Warn("configuration", "warning", warning.Error())

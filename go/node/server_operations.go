@@ -27,19 +27,27 @@ func (s *Server) addOperations(name string) error {
 	if err := AddBuiltins(s.cfg.Registry, Info{Name: name, Version: s.cfg.Version, EndpointID: principal.EndpointID(id), Started: time.Now().UTC()}); err != nil {
 		return err
 	}
+	if err := s.cfg.Registry.Handle(call.OperationSpec{
+		Name: "/node/metrics", Type: call.TypeQuery, Description: "The node's figures, as text that Prometheus reads",
+		InputSchema:   json.RawMessage(`{"type":["object","null"],"additionalProperties":false}`),
+		OutputSchema:  json.RawMessage(`{"type":"string"}`),
+		AccessControl: call.AccessControl{RequiredScopes: []string{ScopeAdmin}},
+	}, func(context.Context, *call.Request) (any, error) { return s.Metrics(), nil }); err != nil {
+		return err
+	}
 	return s.cfg.Registry.Handle(call.OperationSpec{
 		Name: "/head/config/reload", Type: call.TypeMutation, Description: "Reads the configuration again",
 		InputSchema:   json.RawMessage(`{"type":["object","null"],"additionalProperties":false}`),
 		ErrorSchemas:  map[string]json.RawMessage{string(ConfigInvalid): json.RawMessage(reloadErrors)},
 		AccessControl: call.AccessControl{RequiredScopes: []string{ScopeAdmin}},
-	}, s.reload)
+	}, s.handleReload)
 }
 
 const reloadErrors = `{"type":"object","properties":{"errors":{"type":"array","items":{"type":"object","required":["message"],"properties":{
 	"file":{"type":"string"},"line":{"type":"integer"},"column":{"type":"integer"},"source":{"type":"string"},"key":{"type":"string"},
 	"message":{"type":"string"},"suggestion":{"type":"string"}}}}}}`
 
-func (s *Server) reload(context.Context, *call.Request) (any, error) {
+func (s *Server) handleReload(context.Context, *call.Request) (any, error) {
 	done, err := s.Reload()
 	if err == nil {
 		return done, nil

@@ -23,15 +23,16 @@ import (
 // served is a server whose configuration is a file that a test writes.
 type served struct {
 	*Server
-	dir  string
-	file string
-	log  *logged
+	dir    string
+	file   string
+	log    *logged
+	opened chan *Session
 }
 
 // serveFile starts a server with the text as its alknet.toml.
 func serveFile(t testing.TB, text string) *served {
 	t.Helper()
-	s := &served{dir: t.TempDir(), log: newLog()}
+	s := &served{dir: t.TempDir(), log: newLog(), opened: make(chan *Session, 16)}
 	s.file = filepath.Join(s.dir, "alknet.toml")
 	s.write(t, "alknet.toml", text)
 	registry := call.NewRegistry()
@@ -50,7 +51,7 @@ func serveFile(t testing.TB, text string) *served {
 	}
 	level := new(slog.LevelVar)
 	server, err := Start(context.Background(), ServerConfig{
-		HeadConfig: HeadConfig{Key: newKey(t), Registry: registry, Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: level}))},
+		HeadConfig: HeadConfig{Key: newKey(t), Registry: registry, OnSession: func(o *Session) { s.opened <- o }, Logger: slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: level}))},
 		Load:       func() (*config.Config, error) { return config.Load(config.Sources{File: s.file}) },
 		Home:       s.dir, Version: "test", Level: level,
 	})
@@ -68,10 +69,14 @@ func (s *served) write(t testing.TB, name, text string) {
 func (s *served) connect(t testing.TB, change func(*ClientConfig)) (*Client, error) {
 	t.Helper()
 	w := &world{head: s.Head}
-	return w.connect(t, func(c *ClientConfig) {
+	client, err := w.connect(t, func(c *ClientConfig) {
 		c.NoReconnect = true
 		change(c)
 	})
+	if err == nil {
+		<-s.opened // the client may know of it first
+	}
+	return client, err
 }
 
 func (s *served) as(t testing.TB, key ed25519.PrivateKey) *Client {

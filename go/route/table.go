@@ -33,6 +33,9 @@ type Config struct {
 	Limits Limits
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// OnChange, if set, is told of every node that joins, changes or leaves, in order;
+	// Node.Operations is how many it offers. It must not block or call the table.
+	OnChange func(Event)
 }
 
 // Limits bound what workers may make the head keep. The zero value of each field
@@ -63,6 +66,7 @@ type Table struct {
 	registry *call.Registry
 	limits   Limits
 	logger   *slog.Logger
+	onChange func(Event)
 
 	nodes atomic.Pointer[map[string]*entry] // replaced as a whole, under mu
 
@@ -86,7 +90,7 @@ func New(cfg Config) (*Table, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, watchers: map[*watcher]struct{}{}}
+	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, onChange: cfg.OnChange, watchers: map[*watcher]struct{}{}}
 	t.nodes.Store(&map[string]*entry{})
 	for _, add := range []func() error{t.addRegister, t.addUnregister, t.addList, t.addWatch} {
 		if err := add(); err != nil {
@@ -286,3 +290,6 @@ func (ignore) Responded([]byte)   {}
 func (ignore) Event([]byte)       {}
 func (ignore) Completed()         {}
 func (ignore) Failed(*call.Error) {}
+
+// Len returns how many nodes are registered.
+func (t *Table) Len() int { return len(*t.nodes.Load()) }

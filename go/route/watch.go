@@ -94,6 +94,9 @@ func (t *Table) watch(ctx context.Context, req *call.Request, send func(any) err
 
 // publish tells the watchers that may know of it. Called with t.mu held.
 func (t *Table) publish(change string, e *entry) {
+	if t.onChange != nil {
+		t.onChange(Event{change, Node{Name: e.name, Identity: e.owner, Agent: e.session.Peer().Agent, Operations: len(e.offered), Joined: e.joined}})
+	}
 	for w := range t.watchers {
 		n, visible := t.seen(e, w.identity)
 		event := Event{change, n}

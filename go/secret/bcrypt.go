@@ -5,7 +5,8 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 
-	"golang.org/x/crypto/blowfish" // what OpenSSH's key files are made with, not a choice
+	//lint:ignore SA1019 OpenSSH's key files are made with it: no choice
+	"golang.org/x/crypto/blowfish"
 )
 
 // bcryptPBKDF fills key with the KDF of OpenSSH's private key files (bcrypt_pbkdf(3)

@@ -76,7 +76,7 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
     const authorized = await typed(t, home, authorize.replace(/ssh-ed25519 .*(?=')/, line));
     assert.equal(authorized.code, 0, authorized.stderr);
     server.kill('SIGHUP');
-    await server.errors(/authorized keys read again.*keys=1/);
+    await server.errors(/configuration read again.*keys=1/);
     assert.deepEqual(await typed(t, home, call), { code: 0, signal: null, stdout: '{"hello":"world"}\n', stderr: '' });
     assert.equal(fs.statSync(home).mode & 0o777, 0o700);
     for (const name of ['node_key', 'client_key', 'authorized_keys']) assert.equal(fs.statSync(path.join(home, name)).mode & 0o777, 0o600, name);
@@ -173,7 +173,7 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
     assert.ok(authorized.startsWith(`${fingerprint(theirs)} added to `), authorized);
     assert.ok((await ok(t, home, 'authorize', fs.readFileSync(`${theirs}.pub`, 'utf8').trim(), '--scopes', 'a,b')).startsWith(`${fingerprint(theirs)} replaced in `));
     server.kill('SIGHUP');
-    await server.errors(/authorized keys read again/);
+    await server.errors(/configuration read again/);
     assert.equal(await ok(t, home, 'call', where, '/echo/echo', '1', '--key', theirs), '1\n');
     // The other way round.
     const ours = path.join(home, 'client_key');
@@ -243,7 +243,7 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
         return true;
       });
     }
-    assert.deepEqual([...errors], ['UNAUTHENTICATED: the token does not verify']);
+    assert.deepEqual([...errors], ['UNAUTHENTICATED: the credential was refused']);
   });
 
   test('SIGTERM lets calls finish and exits 0; a second signal ends it at once', async (t) => {
@@ -275,11 +275,11 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
     const { home, server, address: where } = await world(t);
     const file = path.join(home, 'authorized_keys');
     const before = fs.readFileSync(file);
-    for (const [mistake, text] of [['nonsense\n', /authorized_keys:2: this is not a line of authorized_keys/], ['cert-authority ssh-ed25519 AAAA x\n', /authorized_keys:2/]]) {
+    for (const [mistake, text] of [['nonsense\n', /authorized_keys:2:1: .*this is not a line of authorized_keys/], ['cert-authority ssh-ed25519 AAAA x\n', /authorized_keys:2/]]) {
       fs.writeFileSync(file, Buffer.concat([before, Buffer.from(mistake)]));
       server.stderr = '';
       server.kill('SIGHUP');
-      await server.errors(/the authorized keys stay as they were/);
+      await server.errors(/the configuration stays as it was/);
       assert.match(server.stderr, text);
       assert.equal(await ok(t, home, 'call', where, '/echo/echo', '1'), '1\n');
       const { code, stderr } = await run(t, home, 'serve', '--listen', '127.0.0.1:0');
@@ -288,11 +288,11 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
     }
     fs.writeFileSync(file, '# nobody\n');
     server.kill('SIGHUP');
-    await server.errors(/authorized keys read again.*keys=0/);
+    await server.errors(/configuration read again.*keys=0/);
     assert.equal((await run(t, home, 'call', where, '/echo/echo', '1')).code, 1);
     fs.writeFileSync(file, before);
     server.kill('SIGHUP');
-    await server.errors(/authorized keys read again.*keys=1/);
+    await server.errors(/configuration read again.*keys=1/);
     assert.equal(await ok(t, home, 'call', where, '/echo/echo', '1'), '1\n');
   });
 
@@ -314,7 +314,7 @@ describe('the alknet binary', { concurrency: 2, timeout: 120_000 }, () => {
     const home = newHome();
     const server = serve(t, home, '--json', '--log-format', 'json', '--name', 'mine', '--allow-anonymous');
     const told = JSON.parse((await server.line(/^\{.*\}$/))[0]);
-    assert.deepEqual(Object.keys(told).sort(), ['addresses', 'authorizedKeys', 'endpointId', 'fingerprint']);
+    assert.deepEqual(Object.keys(told).sort(), ['addresses', 'apiKeys', 'authorizedKeys', 'endpointId', 'fingerprint']);
     const node = await connect(told.addresses[0]);
     assert.equal((await node.call('/node/info')).name, 'mine');
     assert.equal(node.identity, null);

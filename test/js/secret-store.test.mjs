@@ -1,7 +1,11 @@
 // The store as JavaScript sees it: states, arguments, what is wiped, what is told.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { spawnSync } from 'node:child_process';
 import { SecretStore, generateMnemonic, validateMnemonic, wordlists, AlknetError } from '../../lib/index.mjs';
@@ -379,11 +383,23 @@ test('wrong arguments are TypeError or RangeError before anything native', async
 
 test('errors point at the caller', async () => {
   const store = new SecretStore();
-  const here = new RegExp('^AlknetError \\[\\w+\\]: .*\n +at .*secret-store\\.test\\.mjs');
+  const here = /^AlknetError \[\w+\]: .*\n +at .*secret-store\.test\.mjs/;
   await assert.rejects(store.unlock(utf8('x')), (error) => here.test(error.stack));
   await assert.rejects(store.derive('m'), (error) => here.test(error.stack));
   assert.throws(() => store.deriveSync('m'), (error) => here.test(error.stack));
   assert.throws(() => store.ethereum.signMessageSync('x'), (error) => here.test(error.stack));
+});
+
+test('the wallet example does what it says, and leaves nothing behind', { timeout: 60_000 }, () => {
+  const tmp = mkdtempSync(path.join(os.tmpdir(), 'alknet-test-'));
+  try {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [fileURLToPath(new URL('../../examples/wallet.mjs', import.meta.url))], { encoding: 'utf8', env: { ...process.env, TMPDIR: tmp } });
+    assert.equal(status, 0, stderr);
+    for (const line of [/phrase of 24 words, backed up to a file with mode 600/, /derive -> LOCKED/, /unlocked from the backup: the same identity/, /connected over quic/, /opens to sk-example/, /ended with LOCKED/, /audit: unlock, .*lock$/m]) assert.match(stdout, line);
+    assert.deepEqual(readdirSync(tmp), []);
+  } finally {
+    rmSync(tmp, { recursive: true });
+  }
 });
 
 test('wordlists are those of the engine', () => {

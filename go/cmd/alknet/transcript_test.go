@@ -51,9 +51,15 @@ func parseTranscript(text string, firstLine int) (steps []step) {
 // terminal, and returns what each printed.
 func runTranscript(t *testing.T, steps []step) (outputs [][]string) {
 	t.Helper()
+	return runShell(t, "exec 2>&1\n", steps)
+}
+
+// runShell is runTranscript with what comes before the first command.
+func runShell(t *testing.T, before string, steps []step) (outputs [][]string) {
+	t.Helper()
 	const mark = "=-=-= "
 	var script strings.Builder
-	script.WriteString("exec 2>&1\n")
+	script.WriteString(before)
 	for _, s := range steps {
 		fmt.Fprintf(&script, "%s\nprintf '\\n%s%%d\\n' $?\n", s.command, mark)
 	}
@@ -119,7 +125,7 @@ func checkTranscript(t *testing.T, file string, steps []step) (outputs [][]strin
 
 // TestTranscripts runs the transcripts of mistakes that people make.
 func TestTranscripts(t *testing.T) {
-	files, err := filepath.Glob("testdata/secret/*.txt")
+	files, err := filepath.Glob("testdata/*/*.txt")
 	must(t, err)
 	if len(files) == 0 {
 		t.Fatal("there are no transcripts")
@@ -150,6 +156,35 @@ func TestTranscripts(t *testing.T) {
 			}
 			must(t, os.WriteFile(file, []byte(b.String()), 0o644))
 		})
+	}
+}
+
+// TestMistakesAreToldOnStderr has the transcripts of mistakes print to stdout alone:
+// a program that reads it gets nothing from a command that failed.
+func TestMistakesAreToldOnStderr(t *testing.T) {
+	files, err := filepath.Glob("testdata/mistakes/*.txt")
+	must(t, err)
+	failed := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		steps := parseTranscript(string(text), 1)
+		for i, lines := range runShell(t, "exec 2>/dev/null\n", steps) {
+			last := ""
+			if len(lines) > 0 {
+				last = lines[len(lines)-1]
+			}
+			if !strings.HasPrefix(last, "[exit ") {
+				continue
+			}
+			failed++
+			if len(lines) > 1 && !strings.Contains(steps[i].command, "--json") {
+				t.Errorf("%s:%d: $ %s\nprints to stdout:\n%s", file, steps[i].line, steps[i].command, strings.Join(lines, "\n"))
+			}
+		}
+	}
+	if failed < 30 {
+		t.Errorf("%d mistakes", failed)
 	}
 }
 
