@@ -25,6 +25,7 @@ var mayImport = map[string][]string{
 	"transport": {"principal"},
 	"config":    {},
 	"metrics":   {},
+	"systemd":   {},
 	"trace":     {},
 	"audit":     {},
 	"call":      {"wire", "auth"},
@@ -35,7 +36,7 @@ var mayImport = map[string][]string{
 	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
+	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -36,6 +36,8 @@ type ListenConfig struct {
 	Certificate *tls.Certificate
 	// Gate bounds what strangers cost; nil lets everybody in.
 	Gate Gate
+	// Sockets are used in place of binding where they have the address; nil binds.
+	Sockets Sockets
 	// VerifyPeer judges the key of a client during the handshake; an error refuses
 	// it there, and nil accepts every key. A client without one is not asked about.
 	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
@@ -45,6 +47,16 @@ type ListenConfig struct {
 	HandshakeTimeout time.Duration
 	// Logger; nil discards.
 	Logger *slog.Logger
+}
+
+// Sockets are those that a service manager has bound. What they return is closed with
+// the listener; nil is none for the address.
+type Sockets interface {
+	// Listener returns the stream socket for "host:port" of network tcp, or for a path
+	// of network unix.
+	Listener(network, address string) net.Listener
+	// PacketConn returns the UDP socket for "host:port".
+	PacketConn(address string) net.PacketConn
 }
 
 // Gate decides about connections before anything is spent on them. Its methods must
@@ -129,9 +141,12 @@ func (l *Listener) bind(ctx context.Context) error {
 		l.servePlain(ln, KindTCP)
 		return nil
 	default:
-		ln, err := listenUnix(ctx, l.address.Path)
-		if err != nil {
-			return err
+		ln := l.passed("unix", l.address.Path)
+		if ln == nil {
+			var err error
+			if ln, err = listenUnix(ctx, l.address.Path); err != nil {
+				return err
+			}
 		}
 		l.servePlain(ln, KindUnix)
 		return nil
@@ -163,17 +178,33 @@ func (l *Listener) bindPair(ctx context.Context) error {
 	}
 }
 
+// passed returns the stream socket that was bound for the listener already, or nil.
+func (l *Listener) passed(network, address string) net.Listener {
+	if l.cfg.Sockets == nil {
+		return nil
+	}
+	return l.cfg.Sockets.Listener(network, address)
+}
+
 func (l *Listener) bindTCP(ctx context.Context) (net.Listener, error) {
-	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "tcp", l.address.hostPort())
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", l.address, err)
+	ln := l.passed("tcp", l.address.hostPort())
+	if ln == nil {
+		var config net.ListenConfig
+		var err error
+		if ln, err = config.Listen(ctx, "tcp", l.address.hostPort()); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", l.address, err)
+		}
 	}
 	l.address.Port = uint16(ln.Addr().(*net.TCPAddr).Port)
 	return ln, nil
 }
 
 func (l *Listener) bindUDP(ctx context.Context) (net.PacketConn, error) {
+	if l.cfg.Sockets != nil {
+		if socket := l.cfg.Sockets.PacketConn(l.address.hostPort()); socket != nil {
+			return socket, nil
+		}
+	}
 	var config net.ListenConfig
 	socket, err := config.ListenPacket(ctx, "udp", l.address.hostPort())
 	if err != nil {
