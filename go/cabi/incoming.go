@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
@@ -134,15 +135,17 @@ func contextOf(r *call.Request, room int, windowed bool) map[string]any {
 
 // cancelled tells JavaScript that nobody waits for its answer any more.
 func (e *environment) cancelled(id int64, err *call.Error) {
-	if e.incoming.remove(id) == nil {
+	r := e.incoming.remove(id)
+	if r == nil {
 		return
 	}
 	reason := "disconnected"
-	switch err.Code {
-	case call.Aborted:
+	deadline, limited := r.Deadline()
+	switch {
+	case err.Code == call.Timeout, err.Code == call.Aborted && limited && !time.Now().Before(deadline):
+		reason = "timeout" // also when the caller's timer was first, and its word is here
+	case err.Code == call.Aborted:
 		reason = "aborted"
-	case call.Timeout:
-		reason = "timeout"
 	}
 	e.queue.add(kindCancelled, id, func(dst []byte) []byte {
 		dst = append(dst, `{"reason":"`+reason+`","message":`...)
