@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -216,7 +217,7 @@ func (l *Listener) bindUDP(ctx context.Context) (net.PacketConn, error) {
 func (l *Listener) servePlain(ln net.Listener, kind string) {
 	l.kinds = append(l.kinds, kind)
 	l.stops = append(l.stops, ln.Close)
-	l.work.Go(func() {
+	l.run(func() {
 		l.acceptLoop(ln, kind, func(conn *byteConn) { l.offer(conn) })
 	})
 }
@@ -228,7 +229,7 @@ func (l *Listener) serveTLS(ln net.Listener) error {
 		return err
 	}
 	l.kinds = append(l.kinds, KindTLS)
-	l.work.Go(func() {
+	l.run(func() {
 		l.acceptLoop(ln, KindTLS, func(under *byteConn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
@@ -273,7 +274,7 @@ func (l *Listener) acceptLoop(ln net.Listener, kind string, prepare func(*byteCo
 			_ = conn.Close()
 			return
 		}
-		l.work.Go(func() {
+		l.run(func() {
 			defer func() { <-l.slots }()
 			prepare(conn)
 		})
@@ -338,13 +339,13 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
 	l.kinds = append(l.kinds, KindQUIC)
-	l.work.Go(func() {
+	l.run(func() {
 		for {
 			conn, err := ln.Accept(l.ctx)
 			if err != nil {
 				return
 			}
-			l.work.Go(func() { l.prepareQUIC(conn) })
+			l.run(func() { l.prepareQUIC(conn) })
 		}
 	})
 	return nil
@@ -360,6 +361,19 @@ func (l *Listener) prepareQUIC(conn *quic.Conn) {
 		return
 	}
 	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr()})
+}
+
+// run starts a goroutine of the listener. A defect that one connection meets is not to
+// end the process, which may be somebody else's.
+func (l *Listener) run(f func()) {
+	l.work.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				l.cfg.Logger.Error("a connection met a defect", "address", l.address.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
+		f()
+	})
 }
 
 func (l *Listener) offer(conn Conn) {
