@@ -42,6 +42,10 @@ type ListenConfig struct {
 	// VerifyPeer judges the key of a client during the handshake; an error refuses
 	// it there, and nil accepts every key. A client without one is not asked about.
 	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
+	// Protocol is spoken in place of ALPN; "" means ALPN.
+	Protocol string
+	// Secure has Unix sockets speak TLS too, so that both sides prove their keys.
+	Secure bool
 	// MaxStreams: 0 means DefaultMaxStreams.
 	MaxStreams int
 	// HandshakeTimeout: 0 means DefaultHandshakeTimeout.
@@ -149,6 +153,9 @@ func (l *Listener) bind(ctx context.Context) error {
 				return err
 			}
 		}
+		if l.cfg.Secure {
+			return l.serveTLSOver(ln, KindUnix)
+		}
 		l.servePlain(ln, KindUnix)
 		return nil
 	}
@@ -222,20 +229,22 @@ func (l *Listener) servePlain(ln net.Listener, kind string) {
 	})
 }
 
-func (l *Listener) serveTLS(ln net.Listener) error {
+func (l *Listener) serveTLS(ln net.Listener) error { return l.serveTLSOver(ln, KindTLS) }
+
+func (l *Listener) serveTLSOver(ln net.Listener, kind string) error {
 	l.stops = append(l.stops, ln.Close)
 	config, err := serverTLS(l.cfg)
 	if err != nil {
 		return err
 	}
-	l.kinds = append(l.kinds, KindTLS)
+	l.kinds = append(l.kinds, kind)
 	l.run(func() {
-		l.acceptLoop(ln, KindTLS, func(under *byteConn) {
+		l.acceptLoop(ln, kind, func(under *byteConn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
 			conn := tls.Server(under.Conn, config)
 			if err := conn.HandshakeContext(ctx); err != nil {
-				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", under.RemoteAddr().String(), "error", err)
+				l.cfg.Logger.Debug("handshake failed", "transport", kind, "addr", under.RemoteAddr().String(), "error", err)
 				_ = under.Close()
 				return
 			}
