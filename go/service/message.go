@@ -168,7 +168,7 @@ func readMessage(r io.Reader, buf []byte) (m message, whole []byte, err error) {
 		clear(buf)
 		buf = grown
 	}
-	if err := decoding.Unmarshal(buf, &m); err != nil {
+	if err := decoding.Unmarshal(buf, &m); err != nil || len(m.Body) == 0 { // null is a message without anything
 		return m, buf, fmt.Errorf("%w: a message that is not CBOR of this protocol", errProtocol)
 	}
 	return m, buf, nil
