@@ -102,6 +102,10 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	  done; \
 	done
 
+.PHONY: soak
+soak: ## Reload the configuration under load for a minute, and the other long tests of limits
+	ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
+
 BENCH ?=
 
 .PHONY: bench

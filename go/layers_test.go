@@ -25,17 +25,19 @@ var mayImport = map[string][]string{
 	"transport": {"principal"},
 	"config":    {},
 	"metrics":   {},
+	"systemd":   {},
 	"trace":     {},
 	"audit":     {},
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
+	"service":   {"auth", "call", "principal", "transport"},
 	"fileop":    {"call"},
 	"execop":    {"call"},
 	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "transport"},
+	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

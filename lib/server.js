@@ -5,8 +5,16 @@ const { Session } = require('./session.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
-const OPTIONS = ['listen', 'key', 'passphrase', 'identity', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'signal'];
+const OPTIONS = ['listen', 'key', 'passphrase', 'identity', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'access', 'signal'];
 const LIMITS = ['maxFrame', 'maxInFlight', 'maxQueued'];
+
+function accessRules(rules) {
+  if (!Array.isArray(rules)) throw new TypeError(`the option access must be an array of rules, not ${check.describe(rules)}`);
+  return rules.map((rule, i) => {
+    check.known(rule, ['path', 'scopes'], `access[${i}]`);
+    return { path: check.string(rule?.path, `access[${i}].path`), scopes: check.strings(rule.scopes, `access[${i}].scopes`) };
+  });
+}
 
 /** A node that listens, made by serve(). */
 class Server extends Node {
@@ -29,6 +37,7 @@ class Server extends Node {
       for (const [name, value] of Object.entries(options.limits)) check.integer(value, `limits.${name}`, 1, 2 ** 31 - 1);
       out.limits = options.limits;
     }
+    if (options.access !== undefined) out.access = accessRules(options.access);
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);

@@ -38,6 +38,7 @@ type connectOptions struct {
 	Reconnect  *bool    `json:"reconnect"`
 	Agent      string   `json:"agent"`
 	PeerScopes []string `json:"peerScopes"`
+	Head       int64    `json:"head"` // a server whose operations the connection offers
 }
 
 type serveOptions struct {
@@ -50,6 +51,8 @@ type serveOptions struct {
 	Name               string      `json:"name"`
 	Drain              *float64    `json:"drain"`
 	Limits             call.Limits `json:"limits"`
+
+	Access []call.AccessRule `json:"access"`
 }
 
 // secrets are the attachments that a command names.
@@ -146,6 +149,15 @@ func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 	if err != nil {
 		return err
 	}
+	if o.Head != 0 {
+		head := e.endpoint(o.Head)
+		if head == nil || head.head == nil {
+			return call.Errorf(call.InvalidInput, "the server whose operations are to be offered is closed")
+		}
+		e.mu.Lock()
+		ep.registry = head.registry
+		e.mu.Unlock()
+	}
 	cfg := node.ClientConfig{
 		Address: o.Address, Key: key, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
@@ -180,6 +192,8 @@ func (e *environment) state(n int64, s node.State) {
 		e.postError(kindDisconnected, n, s.Err)
 	case node.Reconnected:
 		e.post(kindReconnected, n, e.sessionInfo(n, s.Peer, ""))
+	case node.Left:
+		e.postError(kindLeft, n, s.Err)
 	case node.Closed:
 		e.mu.Lock()
 		err := s.Err
@@ -229,6 +243,9 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 			return call.Errorf(call.InvalidInput, "%w", err)
 		}
 		grants = append(grants, granted...)
+	}
+	if err := ep.registry.SetAccessRules(o.Access); err != nil {
+		return call.Errorf(call.InvalidInput, "%w", err)
 	}
 	if err := node.AddBuiltins(ep.registry, node.Info{
 		Name: o.Name, Version: version, EndpointID: principal.EndpointID(key.Public().(ed25519.PublicKey)), Started: time.Now().UTC(),

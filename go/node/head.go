@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -52,6 +54,8 @@ type HeadConfig struct {
 	Agent string
 	// Logger; nil discards.
 	Logger *slog.Logger
+	// Sockets are those that a service manager has bound; nil for none.
+	Sockets transport.Sockets
 	// Certificate is shown instead of the key's own to clients that pin no key.
 	Certificate *tls.Certificate
 	// Admission bounds what strangers may cost; the zero value bounds nothing.
@@ -143,7 +147,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Logger: cfg.Logger,
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, Logger: cfg.Logger,
 		})
 		if err != nil {
 			h.cancel()
@@ -182,7 +186,15 @@ func (h *Head) accept(ln *transport.Listener) {
 		if err != nil {
 			return // the listener is closed
 		}
-		h.serving.Go(func() { h.serve(conn) })
+		h.serving.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					h.cfg.Logger.Error("a connection met a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+					_ = conn.Close()
+				}
+			}()
+			h.serve(conn)
+		})
 	}
 }
 
@@ -247,12 +259,19 @@ func (h *Head) EndpointID() string { return principal.EndpointID(h.id) }
 func (h *Head) Fingerprint() string { return principal.Fingerprint(h.id) }
 
 // Addresses returns where clients reach the head, one address a listener, with the
-// key pinned: alknet://<endpoint-id>@host:port and the like.
+// key pinned: alknet://<endpoint-id>@host:port and the like. A listener on every
+// address of the machine is reached by the machine's name.
 func (h *Head) Addresses() []string {
 	addresses := make([]string, 0, len(h.listeners))
 	for _, ln := range h.listeners {
 		a := ln.Address()
 		a.Peer = h.id
+		if ip := net.ParseIP(a.Host); a.Scheme != transport.SchemeUnix && (a.Host == "" || ip != nil && ip.IsUnspecified()) {
+			a.Host = "localhost"
+			if name, err := os.Hostname(); err == nil {
+				a.Host = name
+			}
+		}
 		addresses = append(addresses, a.String())
 	}
 	return addresses

@@ -30,8 +30,10 @@ func TestMain(m *testing.M) {
 	}
 	if err == nil {
 		binary = filepath.Join(dir, "alknet")
+		build := exec.Command("go", "build", "-o", binary, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // static, as it is shipped
 		var output []byte
-		if output, err = exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		if output, err = build.CombinedOutput(); err != nil {
 			err = fmt.Errorf("%w\n%s", err, output)
 		}
 	}

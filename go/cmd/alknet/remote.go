@@ -122,6 +122,7 @@ func (r *request) check() error {
 type callCmd struct {
 	remote
 	request
+	Raw bool `help:"Print an output that is a string as it is, without quotes."`
 }
 
 func (c *callCmd) Run(a *app) error {
@@ -135,6 +136,11 @@ func (c *callCmd) Run(a *app) error {
 	defer disconnect(client)
 	output, err := client.Call(a.ctx, c.Operation, json.RawMessage(c.Input), call.WithTimeout(c.Timeout))
 	if err != nil {
+		return err
+	}
+	var text string
+	if c.Raw && json.Unmarshal(output, &text) == nil {
+		_, err = io.WriteString(a.stdout, text)
 		return err
 	}
 	_, err = fmt.Fprintln(a.stdout, string(output))

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
@@ -31,7 +32,7 @@ type nodeSecrets struct {
 }
 
 // open unlocks the store, or returns nil when none is asked for.
-func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger) (*nodeSecrets, error) {
+func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record *audit.Log) (*nodeSecrets, error) {
 	if !f.IdentityFromSecret {
 		if f.PhraseFD != nil || f.PhraseFile != "" || f.Passphrase || f.PassphraseFD != nil || f.PassphraseFile != "" || f.RequireLockedMemory ||
 			len(f.OfferSecrets) > 0 || f.OfferSecretDerive || len(f.SecretPaths) > 0 {
@@ -49,7 +50,10 @@ func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger) (*nodeS
 	var err error
 	n.store, err = f.unlock(a, false, secret.Options{
 		NotExportable: !f.OfferSecretDerive,
-		OnEvent:       func(e secret.Event) { logSecretEvent(logger, e) },
+		OnEvent: func(e secret.Event) {
+			logSecretEvent(logger, e)
+			record.Record(audit.Event{Time: e.Time, Event: "secret", Action: string(e.Action), Path: e.Path.String(), Type: string(e.Type), Code: string(e.Code)})
+		},
 	})
 	if err != nil {
 		return nil, err

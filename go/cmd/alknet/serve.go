@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"time"
+	"sync"
 
+	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/systemd"
 )
 
 type serveCmd struct {
@@ -36,9 +38,19 @@ func (c *serveCmd) Run(a *app) error {
 	if err := c.upstream.check(loaded.Node.Name); err != nil {
 		return err
 	}
+	sockets, err := systemd.Activated()
+	if err != nil {
+		return err
+	}
+	defer sockets.Close()
+	record, err := audit.Open(loaded.Audit.File)
+	if err != nil {
+		return configuration(loaded.Errorf("audit.file", "%w", err))
+	}
+	defer record.Close()
 	level := new(slog.LevelVar)
 	logger := newLogger(a.stderr, loaded.Log.Format, level)
-	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger)
+	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger, record)
 	if err != nil {
 		return err
 	}
@@ -52,12 +64,16 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
-		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger},
+		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},
 		Load:       func() (*config.Config, error) { return config.Load(from) },
-		Home:       a.home, Version: version, Level: level,
+		Home:       a.home, Version: version, Level: level, Audit: record,
 	})
 	if err != nil {
 		return err
+	}
+	if unused := sockets.Unused(); unused != "" {
+		_ = server.Close()
+		return fmt.Errorf("the service manager passes sockets that no listener has the address of: %s", unused)
 	}
 	leave, err := c.join(a.ctx, key, registry, logger)
 	if err != nil {
@@ -68,12 +84,33 @@ func (c *serveCmd) Run(a *app) error {
 		_ = server.Close()
 		return err
 	}
-	a.onHangup(func() { _, _ = server.Reload() }) // the log tells what came of it
+	return live(a, server, leave, logger)
+}
+
+// live follows the signals until one of them ends the node, and ends it in order.
+func live(a *app, server *node.Server, leave func(context.Context), logger *slog.Logger) error {
+	tell := func(states ...string) {
+		if err := systemd.Notify(states...); err != nil {
+			logger.Warn("the service manager cannot be told", "error", err)
+		}
+	}
+	a.onHangup(func() {
+		tell(systemd.Reloading())
+		status := "serving"
+		if _, err := server.Reload(); err != nil { // the log tells all of it
+			status = "the configuration stays as it was: " + err.Error()
+		}
+		tell(systemd.Ready, systemd.Status(status))
+	})
+	tell(systemd.Ready, systemd.Status("serving"))
 	<-a.ctx.Done()
-	draining, cancel := context.WithTimeout(context.Background(), time.Duration(server.Config().Node.Drain))
+	tell(systemd.Stopping, systemd.Status("waiting for calls to finish"))
+	draining, cancel := context.WithTimeout(context.Background(), server.Config().Node.Drain.Std())
 	defer cancel()
-	leave(draining)
-	return server.Shutdown(context.Background())
+	var leaving sync.WaitGroup
+	leaving.Go(func() { leave(draining) })
+	defer leaving.Wait()
+	return server.Shutdown(draining)
 }
 
 func newLogger(out io.Writer, format string, level slog.Leveler) *slog.Logger {
