@@ -12,6 +12,9 @@ type Sources struct {
 	File string
 	// Optional lets the file be missing.
 	Optional bool
+	// Options are the structure as JSON, with the names of the programmatic options:
+	// {"limits":{"connectionsPerAddress":8}}. Of two, the last holds.
+	Options [][]byte
 	// Environ are variables "NAME=value", as os.Environ gives them.
 	Environ []string
 	// Flags are the strongest; of two with one key the last holds.
@@ -38,6 +41,12 @@ func Load(s Sources) (*Config, error) {
 				err = path.Err
 			}
 			return nil, Errors{{Origin: Origin{File: s.File}, Message: "the configuration cannot be read: " + err.Error()}}
+		}
+	}
+	for _, options := range s.Options {
+		if err := c.parseOptions(options); err != nil {
+			all, _ := AsErrors(err)
+			bad = append(bad, all...)
 		}
 	}
 	settings, unknown := fromEnvironment(s.Environ)
