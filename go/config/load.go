@@ -59,6 +59,7 @@ func Load(s Sources) (*Config, error) {
 	if len(bad) > 0 {
 		return nil, bad.sorted()
 	}
+	c.settle()
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

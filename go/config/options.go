@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // optionsSource is what errors name in place of a file.
@@ -149,6 +150,17 @@ func (f *field) jsonWants() string {
 		return "a date such as 2030-12-31T12:00:00Z"
 	}
 	return f.kind.wants()
+}
+
+// camelCase gives a key as the options have it.
+func camelCase(key string) string {
+	parts := strings.Split(key, "_")
+	for i, part := range parts[1:] {
+		if part != "" {
+			parts[i+1] = strings.ToUpper(part[:1]) + part[1:]
+		}
+	}
+	return strings.Join(parts, "")
 }
 
 // jsonNameOf reads the tag.

@@ -37,7 +37,7 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		`{"listeners":{}}`:                                       `options: listeners: want an array of objects`,
 		`{"auth":{"defaultScopes":["a",1]}}`:                     `options: auth.defaultScopes[1]: want a string`,
 		`{"auth":{"keys":[{"publicKey":1}]}}`:                    `options: auth.keys[0].publicKey: want a string`,
-		`{"auth":{"keys":[{}]}}`:                                 `options: auth.keys[0].public_key: this key is required`,
+		`{"auth":{"keys":[{}]}}`:                                 `options: auth.keys[0].publicKey: this key is required`,
 		`{"auth":{"keys":[{"publicKey":"x","expires":"soon"}]}}`: `options: `,
 		`{"node":{"drain":-5}}`:                                  `options: want a number of milliseconds`,
 		`{"node":{"drain":true}}`:                                `options: node.drain: want a number of milliseconds, or a duration such as "5s"`,
@@ -57,16 +57,7 @@ func TestNamesOfOptions(t *testing.T) {
 	var visit func(f *field, path string)
 	visit = func(f *field, path string) {
 		for _, c := range f.fields {
-			camel := ""
-			for i, part := range strings.Split(c.name, "_") {
-				switch {
-				case i == 0:
-					camel = part
-				default:
-					camel += strings.ToUpper(part[:1]) + part[1:]
-				}
-			}
-			if c.jsonName != camel {
+			if camel := camelCase(c.name); c.jsonName != camel {
 				t.Errorf("%s.%s is %s in the options, want %s", path, c.name, c.jsonName, camel)
 			}
 			visit(c, join(path, c.name))
