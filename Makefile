@@ -56,7 +56,7 @@ test-go: ## Run the Go tests with the race detector
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
-	node --test --test-reporter=spec test/js/*.test.mjs
+	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
 NODES ?= 20 22 24 26
 

@@ -8,6 +8,9 @@
       "NAPI_VERSION=8",
       "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS",
       "NODE_ADDON_API_ENABLE_MAYBE",
+      # node-addon-api ends the process where it cannot throw: in a worker that is
+      # being terminated.
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
       "NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED"
     ],
     "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-exceptions"],

@@ -1,6 +1,6 @@
 // `make bench-secret`: the secret store beside what a Node.js developer would use
 // otherwise. Each row alternates between its columns; medians of REPS repeats. With
-// --write it puts the tables into docs/benchmarks-secret.md.
+// --write it puts the tables into docs/benchmarks.md, between its marks.
 import { webcrypto, createPrivateKey, sign as nodeSign, createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -15,7 +15,7 @@ import { SecretStore, version } from '../lib/index.mjs';
 
 const REPS = 7;
 const SLICE = 150; // ms that a column runs in one repeat, at least
-const page = new URL('../docs/benchmarks-secret.md', import.meta.url);
+const page = new URL('../docs/benchmarks.md', import.meta.url);
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const percentile = (list, p) => [...list].sort((a, b) => a - b)[Math.min(list.length - 1, Math.floor(list.length * p))];
@@ -129,12 +129,12 @@ for (const [row, columns] of ROWS) {
 const phrases = Array.from({ length: 50 }, () => phrase());
 async function delay(work) {
   const histogram = monitorEventLoopDelay({ resolution: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 20));
   histogram.enable();
+  await new Promise((resolve) => setTimeout(resolve, 3)); // it measures from its second tick on
   const begin = micros();
   await work();
-  await new Promise((resolve) => setTimeout(resolve, 2)); // what blocked the loop is recorded after it
   const took = (micros() - begin) / 1000;
+  await new Promise((resolve) => setTimeout(resolve, 10)); // what blocked the loop is recorded after it
   histogram.disable();
   return { p99: histogram.percentile(99) / 1e6, max: histogram.max / 1e6, took };
 }
@@ -159,7 +159,10 @@ for (const [name, list] of Object.entries(delays)) {
 }
 
 if (process.argv.includes('--write')) {
-  const begin = '<!-- A run begins here. -->\n';
+  const begin = '<!-- A run of bench-secret begins here. -->\n';
+  const end = '<!-- The run of bench-secret ends here. -->\n';
   const text = readFileSync(page, 'utf8');
-  writeFileSync(page, `${text.slice(0, text.indexOf(begin) + begin.length)}${lines.join('\n')}\n`);
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`${page.pathname}: the marks of a run are missing`);
+  writeFileSync(page, `${text.slice(0, from + begin.length)}${lines.join('\n')}\n${text.slice(to)}`);
 }

@@ -24,7 +24,7 @@ Napi::Value Call(const Napi::CallbackInfo& info) {
 Napi::Value Invoke(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() < 2 || !info[0].IsString() || !info[1].IsTypedArray()) {
-    Napi::TypeError::New(env, "invoke wants a name and a Uint8Array").ThrowAsJavaScriptException();
+    napi_throw_type_error(env, nullptr, "invoke wants a name and a Uint8Array");
     return Napi::Value();
   }
   std::string name = info[0].As<Napi::String>().Utf8Value();
@@ -43,7 +43,7 @@ Napi::Value Invoke(const Napi::CallbackInfo& info) {
   napi_value text, array;
   if ((result < 0 && result != ALK_EFAILED) ||
       napi_create_string_utf8(env, reinterpret_cast<const char*>(answer.data()), needed, &text) != napi_ok) {
-    Napi::Error::New(env, "the engine failed").ThrowAsJavaScriptException();
+    napi_throw_error(env, nullptr, "the engine failed");
     return Napi::Value();
   }
   volatile uint8_t* wipe = answer.data();  // answers may hold a private key
@@ -64,7 +64,7 @@ void Export(Napi::Env env, Napi::Object exports, const char* name, Function func
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   alknet::PinThisObject();
   if (alk_abi_version() != ALK_ABI_VERSION) {
-    Napi::Error::New(env, "the engine and the addon are of different versions").ThrowAsJavaScriptException();
+    napi_throw_error(env, nullptr, "the engine and the addon are of different versions");
     return exports;
   }
   Environment::Attach(env);

@@ -15,7 +15,7 @@ constexpr size_t kKeepBuffer = 4 * 1024 * 1024;
 void Wake(void* context) { static_cast<Wakeup*>(context)->Notify(); }
 
 Napi::Value Throw(Napi::Env env, const char* message) {
-  Napi::Error::New(env, message).ThrowAsJavaScriptException();
+  napi_throw_error(env, nullptr, message);  // fails in a worker that is being terminated, where nobody would catch it
   return Napi::Value();
 }
 

@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"call":      {"wire", "auth"},
 	"frameif":   {"auth", "call", "principal", "transport"},
 	"route":     {"auth", "call"},
+	"service":   {"auth", "call", "principal", "transport"},
 	"fileop":    {"call"},
 	"execop":    {"call"},
 	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},

@@ -1,13 +1,15 @@
 'use strict';
 
+const engine = require('./engine.js');
 const { Node, keyOptions } = require('./node.js');
+const { Server } = require('./server.js');
 const { Session } = require('./session.js');
 const { call, subscribe } = require('./request.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'signal'];
+const OPTIONS = ['key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -25,6 +27,10 @@ class Connection extends Node {
     if (options.timeout !== undefined) out.timeout = check.milliseconds(options.timeout, 'timeout');
     if (options.reconnect !== undefined) out.reconnect = check.boolean(options.reconnect, 'reconnect');
     if (options.peerScopes !== undefined) out.peerScopes = check.strings(options.peerScopes, 'peerScopes');
+    if (options.head !== undefined) {
+      if (!(options.head instanceof Server)) throw new TypeError(`the option head must be a server that serve() has started, and is ${check.describe(options.head)}`);
+      out.head = options.head._number;
+    }
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);
@@ -48,6 +54,21 @@ class Connection extends Node {
   /** Subscribes to an operation of the head. */
   subscribe(operation, input, options) { return subscribe(`n${this._number}`, operation, input, options); }
 
+  /**
+   * Registers this node with the head under a name: others call what it handles as
+   * /name/namespace/operation. Resolves when they can. The name is registered again
+   * after each reconnect; 'left' tells when the node has lost it.
+   */
+  join(name, options) {
+    check.string(name, 'name');
+    check.known(options, ['signal', 'timeout'], 'join');
+    const timeout = options?.timeout === undefined ? undefined : check.milliseconds(options.timeout, 'timeout');
+    return command(`join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
+  }
+
+  /** Takes the name back; the connection stays open. */
+  leave() { return command(`leave\t${this._number}`, '', undefined, this.leave); }
+
   /** The operations that this node may call. */
   async services(options) { return (await this.call('/services/list', null, options)).operations; }
 
@@ -67,12 +88,41 @@ class Connection extends Node {
     super.onOpened(told);
   }
 
+  onLeft(payload) { this._tell('left', fromEngine(payload)); }
+
   onDisconnected(payload) { this._tell('disconnect', fromEngine(payload)); }
 
   onReconnected(told) {
     this.onOpened(told); // which it was not yet if its first session was lost at once
     this._tell('reconnect');
   }
+}
+
+const NODE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+function nodeName(name) {
+  if (!NODE_NAME.test(name) || name === 'head' || name === 'services') throw new TypeError(`the node name ${JSON.stringify(name.slice(0, 80))} is not 1 to 63 of a-z, 0-9 and '-', or is reserved`);
+  return name;
+}
+
+/** Sends a command that the engine completes, and gives its end. */
+function command(head, tail, signal, caller) {
+  if (signal !== undefined) check.signal(signal);
+  if (signal?.aborted) return Promise.reject(signal.reason);
+  const at = {};
+  Error.captureStackTrace(at, caller);
+  return new Promise((resolve, reject) => {
+    engine.pin();
+    const end = () => { engine.unpin(); signal?.removeEventListener('abort', onAbort); };
+    const number = engine.addRequest({
+      responded: () => {}, event: () => {},
+      completed: () => { end(); resolve(); },
+      failed: (payload) => { end(); reject(signal?.aborted && payload.code === 'ABORTED' ? signal.reason : fromEngine(payload, undefined, at)); },
+    });
+    const onAbort = () => engine.send(`A\t${number}\t\n`);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    engine.send(`${head}\t${number}${tail}\n`);
+  });
 }
 
 module.exports = { connect: (address, options) => Connection.open(address, options), Connection };

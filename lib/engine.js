@@ -7,7 +7,7 @@ const native = require('./native.js');
 const KIND = {
   opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
   disconnected: 10, reconnected: 11, closed: 12, sessionOpened: 13, sessionClosed: 14, log: 15, settled: 16,
-  audit: 17, warning: 18,
+  audit: 17, warning: 18, left: 19,
 };
 
 // A batch of commands leaves before the end of the turn when it has so many UTF-16
@@ -94,6 +94,7 @@ function deliver(kind, handle, payload) {
     case KIND.disconnected: return nodes.get(handle)?.onDisconnected(payload);
     case KIND.reconnected: return nodes.get(handle)?.onReconnected(payload);
     case KIND.closed: return take(nodes, handle)?.onClosed(payload);
+    case KIND.left: return nodes.get(handle)?.onLeft(payload);
     case KIND.sessionOpened:
       sessions.set(handle, payload.node);
       return nodes.get(payload.node)?.onSession(handle, payload);

@@ -4,18 +4,23 @@
 const engine = require('./engine.js');
 const check = require('./options.js');
 const { AlknetError, toEngine } = require('./error.js');
+const { invoke, subscribe } = require('./request.js');
 
 /** One request, as its handler sees it. */
 class Context {
+  #number;
   #controller;
   #cause;
 
-  constructor(session, operation, told) {
+  constructor(number, session, operation, told, handlerIdentity) {
+    this.#number = number;
     this.session = session;
     this.operation = operation;
     this.requestId = told.requestId;
     this.parentRequestId = told.parentRequestId;
     this.identity = told.identity;
+    this.forwardedFor = told.forwarded ? told.identity : undefined;
+    this.handlerIdentity = handlerIdentity;
     this.metadata = told.metadata ?? {};
     this.deadline = told.deadline;
   }
@@ -27,10 +32,26 @@ class Context {
     return this.#controller.signal;
   }
 
+  /** Calls /namespace/op on behalf of this handler, wherever it is. */
+  invoke(namespace, op, input, options) {
+    return invoke(this.#number, operationOf(namespace, op), input, options);
+  }
+
+  /** Subscribes to /namespace/op on behalf of this handler, wherever it is. */
+  subscribe(namespace, op, input, options) {
+    return subscribe(`i${this.#number}`, operationOf(namespace, op), input, options);
+  }
+
   static cancel(context, cause) {
     context.#cause = cause;
     context.#controller?.abort(cause);
   }
+}
+
+function operationOf(namespace, op) {
+  check.string(namespace, 'namespace');
+  check.string(op, 'op');
+  return check.operationName(`/${namespace}/${op}`);
 }
 
 const INTERNAL = '{"code":"INTERNAL","message":"the operation failed; its node has logged why","retryable":false}';
@@ -55,8 +76,8 @@ function isAbortError(error) {
 const CODES = { aborted: 'ABORTED', timeout: 'TIMEOUT', disconnected: 'UNAVAILABLE' };
 
 /** Runs a handler for the incoming request `number` and sends what it gives. */
-function run(node, number, operation, kind, told, input, session, handler) {
-  const context = new Context(session, operation, told);
+function run(node, number, operation, kind, told, input, session, { handler, identity }) {
+  const context = new Context(number, session, operation, told, identity);
   const request = {
     over: false,
     room: told.window ?? Infinity, // without a window the engine bounds the buffer

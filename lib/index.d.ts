@@ -92,6 +92,11 @@ export interface ConnectOptions extends KeyOptions {
   reconnect?: boolean;
   /** What the head may do with this node's operations. Default: nothing that requires a scope. */
   peerScopes?: string[];
+  /**
+   * A server whose operations, and those of the nodes behind it, this connection offers: a head that
+   * is itself a worker of another one. Default: the connection offers what its own handle() is given.
+   */
+  head?: Server;
   /** Aborts the attempt to connect. */
   signal?: AbortSignal;
 }
@@ -112,6 +117,8 @@ export interface ReloadOptions {
   /** Milliseconds that close() lets calls finish. Default 5,000. */
   drain?: number;
   limits?: Limits;
+  /** Rules of this node's own: callers of paths that match need the scopes, whatever the operations require. */
+  access?: AccessRule[];
 }
 
 export interface ServeOptions extends KeyOptions, ReloadOptions {
@@ -173,7 +180,7 @@ export interface Configuration {
       created?: string; expires?: string;
     }[];
   };
-  access?: { path: string; scopes: string[] }[];
+  access?: AccessRule[];
   forwarding?: {
     default?: 'allow' | 'deny';
     rules?: { target: string; action: 'allow' | 'deny'; principals?: string[]; transports?: ('quic' | 'tls' | 'tcp' | 'unix')[] }[];
@@ -195,6 +202,14 @@ export interface Reloaded {
   apiKeys: number;
   /** Sessions that were ended because their credential is not accepted any more. */
   ended: number;
+}
+
+/** Who calls an operation whose path matches needs the scopes. */
+export interface AccessRule {
+  /** A path as callers of this node write it; `*` stands for any one segment, `**` for any number: `/dev1/**`. */
+  path: string;
+  /** All of them are needed. */
+  scopes: string[];
 }
 
 export interface CallOptions {
@@ -280,19 +295,49 @@ export interface OperationSpec {
   tags?: string[];
 }
 
+export interface InvokeOptions extends CallOptions {
+  /** Lets the call go on when the handler's own request has ended, its deadline included. Default false. */
+  continueRunning?: boolean;
+  /** A handler invokes under its own identity. */
+  authToken?: never;
+}
+
 /** One request, as its handler sees it. */
 export interface Context {
-  /** The session that it came on, for calling back. */
+  /** The session that it came on, for calling back. Its calls fail when a handler of the same node makes the request. */
   readonly session: Session;
   readonly operation: string;
   readonly requestId: string;
   readonly parentRequestId?: string;
+  /** Who is calling; null is anonymous. */
   readonly identity: Identity | null;
+  /** The same, where a head that this node has pinned passes the request on; undefined where nobody does. */
+  readonly forwardedFor?: Identity | null;
+  /** What the handler may do itself. */
+  readonly handlerIdentity: Identity;
   readonly metadata: { [key: string]: string };
   /** Milliseconds since 1970 at which the caller stops waiting. */
   readonly deadline?: number;
   /** Aborted when the caller stops waiting, its deadline passes or the session ends. */
   readonly signal: AbortSignal;
+  /**
+   * Calls /namespace/op on behalf of the handler, wherever it is: on this node, in a service attached to it,
+   * on a node that has joined this head (`ctx.invoke('dev1/fs', 'read', …)`), or on the head that this node is
+   * connected to. What the handler's `reach` does not list is NOT_FOUND. The call is made under the handler's
+   * identity; only the head, and nodes behind it, see this node's identity instead. It carries this request's
+   * metadata, ends with it and at its deadline, unless `continueRunning` is set.
+   */
+  invoke<T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions): Promise<T>;
+  /** Subscribes as invoke() calls. */
+  subscribe<T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>): Subscription<T>;
+}
+
+/** What a handler may do itself. */
+export interface HandlerOptions {
+  /** Under what identity it invokes others. Default: one without scopes, named after its operation. */
+  identity?: { id?: string; scopes?: string[]; resources?: { [type: string]: string[] } };
+  /** Which operations it may invoke, `*` standing for any one segment and `**` for any number. Default: none. */
+  reach?: string[];
 }
 
 /** Answers a call. What it throws reaches the caller as INTERNAL without its text, unless it is an AlknetError. */
@@ -319,6 +364,8 @@ interface ConnectionEvents extends NodeEvents {
   /** The session was lost, and what was pending has failed with UNAVAILABLE; the connection dials again by itself. */
   disconnect: [error: AlknetError];
   reconnect: [];
+  /** The head does not know this node by its name any more: CONFLICT when another session of the same key has taken it over. */
+  left: [error: AlknetError];
 }
 
 interface ServerEvents extends NodeEvents {
@@ -328,8 +375,8 @@ interface ServerEvents extends NodeEvents {
 
 declare abstract class Node<Events extends { [E in keyof Events]: any[] }> extends EventEmitter {
   /** Offers an operation to the other side; resolves when it can be called. Rejects with INVALID_INPUT or CONFLICT. */
-  handle<I = any, O = any>(spec: OperationSpec & { type: 'subscription' }, handler: StreamHandler<I, O>): Promise<void>;
-  handle<I = any, O = any>(spec: string | (OperationSpec & { type?: 'query' | 'mutation' }), handler: Handler<I, O>): Promise<void>;
+  handle<I = any, O = any>(spec: OperationSpec & { type: 'subscription' }, handler: StreamHandler<I, O>, options?: HandlerOptions): Promise<void>;
+  handle<I = any, O = any>(spec: string | (OperationSpec & { type?: 'query' | 'mutation' }), handler: Handler<I, O>, options?: HandlerOptions): Promise<void>;
   /** Withdraws an operation; requests that run go on. */
   unhandle(name: string): void;
   /** Lets calls that run finish for `drain` ms, fails the rest with UNAVAILABLE. Idempotent; never rejects. */
@@ -357,6 +404,15 @@ export class Connection extends Node<ConnectionEvents> implements Caller {
   readonly address: string;
   call<T = any>(operation: string, input?: unknown, options?: CallOptions): Promise<T>;
   subscribe<T = any>(operation: string, input?: unknown, options?: SubscribeOptions): Subscription<T>;
+  /**
+   * Registers this node with the head under a name: others call what it handles there, as /name/namespace/operation.
+   * What it handles later is announced too, and the name is registered again after each reconnect. The head must be
+   * certain: its address pins its key, and the transport is QUIC or TLS. This node's key needs the scope
+   * node:register or node:register:name there. Rejects with FORBIDDEN, CONFLICT, INVALID_INPUT or RESOURCE_EXHAUSTED.
+   */
+  join(name: string, options?: { signal?: AbortSignal; timeout?: number }): Promise<void>;
+  /** Takes the name back; the connection stays open. */
+  leave(): Promise<void>;
   /** The operations of the head that this node may call. */
   services(options?: CallOptions): Promise<{ name: string; type: string; description?: string }[]>;
   /** The whole spec of one operation of the head. */

@@ -9,6 +9,7 @@ const { run } = require('./handler.js');
 const { SecretIdentity } = require('./secret-identity.js');
 const { AlknetError, fromEngine } = require('./error.js');
 
+const HANDLER = ['identity', 'reach'];
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
 class Node extends EventEmitter {
@@ -111,14 +112,15 @@ class Node extends EventEmitter {
 
   /**
    * Offers an operation to the other side. `spec` is its name, or an object with a
-   * name. Resolves when it can be called.
+   * name; `options` say what the handler may do itself. Resolves when it can be called.
    */
-  handle(spec, handler) {
+  handle(spec, handler, options) {
     if (typeof spec === 'string') spec = { name: spec };
     check.known(spec, SPEC, 'handle');
     check.operationName(spec?.name);
     check.func(handler, `the handler of ${spec.name}`);
     const text = check.json(spec, spec.name);
+    const { may, identity } = handlerOptions(spec.name, options);
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
     const at = {};
     Error.captureStackTrace(at, this.handle);
@@ -126,7 +128,8 @@ class Node extends EventEmitter {
     // accepted it. Of several that wait for its word, it accepts the first good one.
     const offered = this.#handlers.get(spec.name) ?? [];
     this.#handlers.set(spec.name, offered);
-    offered.push(handler);
+    const entry = { handler, identity };
+    offered.push(entry);
     return new Promise((resolve, reject) => {
       engine.pin();
       const number = engine.addRequest({
@@ -134,12 +137,12 @@ class Node extends EventEmitter {
         completed: () => { engine.unpin(); resolve(); },
         failed: (payload) => {
           engine.unpin();
-          offered.splice(offered.indexOf(handler), 1);
+          offered.splice(offered.indexOf(entry), 1);
           if (offered.length === 0 && this.#handlers.get(spec.name) === offered) this.#handlers.delete(spec.name);
           reject(fromEngine(payload, spec.name, at));
         },
       });
-      engine.send(`handle\t${this.#number}\t${number}\t${text}\n`);
+      engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
     });
   }
 
@@ -200,6 +203,26 @@ class Node extends EventEmitter {
   get closed() { return this.#over; }
 
   [Symbol.asyncDispose]() { return this.close(); }
+}
+
+/** What a handler may do itself: as the engine reads it, and as its context shows it. */
+function handlerOptions(name, options) {
+  const identity = { id: `handler:${name}`, scopes: [] };
+  if (options === undefined) return { may: '', identity };
+  check.known(options, HANDLER, `the handler of ${name}`);
+  const out = { reach: options.reach === undefined ? [] : check.strings(options.reach, 'reach') };
+  if (options.identity !== undefined) {
+    check.known(options.identity, ['id', 'scopes', 'resources'], 'identity');
+    const { id, scopes, resources } = options.identity;
+    if (id !== undefined) identity.id = check.string(id, 'identity.id');
+    if (scopes !== undefined) identity.scopes = check.strings(scopes, 'identity.scopes');
+    if (resources !== undefined) {
+      identity.resources = {};
+      for (const [type, ids] of Object.entries(resources)) identity.resources[type] = check.strings(ids, `identity.resources.${type}`);
+    }
+    out.identity = identity;
+  }
+  return { may: JSON.stringify(out), identity };
 }
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */

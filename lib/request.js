@@ -11,6 +11,7 @@ const ended = diagnostics.channel('alknet:call:end');
 const failed = diagnostics.channel('alknet:call:error');
 
 const CALL_OPTIONS = ['signal', 'timeout', 'metadata', 'authToken'];
+const INVOKE_OPTIONS = ['signal', 'timeout', 'metadata', 'continueRunning'];
 const SUBSCRIBE_OPTIONS = [...CALL_OPTIONS, 'idleTimeout', 'window'];
 const DEFAULT_WINDOW = 256;
 const MAX_WINDOW = 1 << 20;
@@ -26,6 +27,7 @@ function engineOptions(options, names, where) {
   if (options.timeout !== undefined) { out.timeout = check.milliseconds(options.timeout, 'timeout'); any = true; }
   if (options.idleTimeout !== undefined) { out.idleTimeout = check.milliseconds(options.idleTimeout, 'idleTimeout'); any = true; }
   if (options.window !== undefined) { out.window = check.integer(options.window, 'window', 1, MAX_WINDOW); any = true; }
+  if (options.continueRunning !== undefined) { out.continueRunning = check.boolean(options.continueRunning, 'continueRunning'); any = true; }
   if (options.authToken !== undefined) { out.authToken = check.string(options.authToken, 'authToken'); any = true; }
   if (options.metadata !== undefined) {
     if (typeof options.metadata !== 'object' || options.metadata === null) throw new TypeError('the option metadata must be an object of strings');
@@ -60,8 +62,16 @@ function reasonOf(payload, operation, signal, at) {
 
 /** Calls an operation of `target` and gives its output. */
 function call(target, operation, input, options) {
+  return begin(target, operation, input, options, engineOptions(options, CALL_OPTIONS, 'call'));
+}
+
+/** Calls an operation on behalf of the handler of the incoming request `number`. */
+function invoke(number, operation, input, options) {
+  return begin(`i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
+}
+
+function begin(target, operation, input, options, text) {
   check.operationName(operation);
-  const text = engineOptions(options, CALL_OPTIONS, 'call');
   const body = check.json(input, operation);
   const signal = options?.signal;
   if (signal?.aborted) return Promise.reject(signal.reason);
@@ -246,4 +256,4 @@ function subscribe(target, operation, input, options) {
   return new Subscription(target, operation, check.json(input, operation), text, options, at);
 }
 
-module.exports = { call, subscribe, Subscription };
+module.exports = { call, invoke, subscribe, Subscription };

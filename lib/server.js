@@ -6,7 +6,7 @@ const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
 // Those that a reload may give anew.
-const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits'];
+const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
 const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
 const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
@@ -34,7 +34,16 @@ function engineOptions(options) {
     for (const [name, value] of Object.entries(limits)) check.integer(value, `limits.${name}`, LIMITS[name], MAX);
     out.limits = limits;
   }
+  if (options.access !== undefined) out.access = accessRules(options.access);
   return out;
+}
+
+function accessRules(rules) {
+  if (!Array.isArray(rules)) throw new TypeError(`the option access must be an array of rules, not ${check.describe(rules)}`);
+  return rules.map((rule, i) => {
+    check.known(rule, ['path', 'scopes'], `access[${i}]`);
+    return { path: check.string(rule?.path, `access[${i}].path`), scopes: check.strings(rule.scopes, `access[${i}].scopes`) };
+  });
 }
 
 /** A node that listens, made by serve(). */

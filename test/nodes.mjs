@@ -21,7 +21,7 @@ for (const major of process.argv.slice(2)) {
   }
   const version = execFileSync(node, ['-p', 'process.version'], { encoding: 'utf8' }).trim();
   console.log(`== Node.js ${version}`);
-  const { status } = spawnSync(node, ['--test', '--test-reporter=spec', ...tests], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(node, ['--test', '--test-reporter=spec', '--test-timeout=300000', ...tests], { cwd: root, stdio: 'inherit' });
   if (status !== 0) failed.push(version);
 }
 if (failed.length > 0) {

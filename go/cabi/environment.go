@@ -157,6 +157,10 @@ func (e *environment) command(line []byte, touched map[*call.Session]struct{}) b
 		if n, options := f.number(), f.next(); !f.bad {
 			e.closeNode(n, options)
 		}
+	case "join":
+		e.join(f)
+	case "leave":
+		e.leave(f)
 	case "secret":
 		e.secretJob(f)
 	case "closeSession":

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"strconv"
 	"sync"
+	"time"
 
+	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/wire"
 )
@@ -13,9 +15,34 @@ import (
 // incoming is a request of another node that a handler in JavaScript answers.
 type incoming struct{ *call.Request }
 
+// handlerOptions say what a handler may do itself.
+type handlerOptions struct {
+	Identity *auth.Identity `json:"identity"`
+	Reach    []string       `json:"reach"`
+}
+
+func parseHandlerOptions(text []byte) ([]call.HandleOption, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	var o handlerOptions
+	if err := json.Unmarshal(text, &o); err != nil {
+		return nil, call.Errorf(call.InvalidInput, "the options of the handler: %w", err)
+	}
+	options := []call.HandleOption{call.WithReach(o.Reach...)}
+	if o.Identity != nil {
+		options = append(options, call.WithAuthority(o.Identity))
+	}
+	return options, nil
+}
+
 // handle registers an operation whose handler is in JavaScript.
 func (e *environment) handle(f *fields) {
 	n, req, text := f.number(), f.number(), f.next()
+	var options []byte
+	if !f.done {
+		options = f.next()
+	}
 	if f.bad {
 		return
 	}
@@ -30,12 +57,19 @@ func (e *environment) handle(f *fields) {
 		fail(call.Errorf(call.InvalidInput, "the operation's spec: %w", err))
 		return
 	}
-	err := ep.registry.HandleAsync(spec, func(r *call.Request) { e.deliver(n, r) })
+	handling, err := parseHandlerOptions(options)
+	if err != nil {
+		fail(err)
+		return
+	}
+	err = ep.registry.HandleAsync(spec, func(r *call.Request) { e.deliver(n, r) }, handling...)
 	switch {
 	case errors.Is(err, call.ErrDuplicate):
 		fail(call.Errorf(call.Conflict, "%w", err))
 	case err != nil:
 		fail(call.Errorf(call.InvalidInput, "%w", err))
+	case ep.client != nil && ep.client.Joined() != "":
+		e.announce(ep, req, spec.Name)
 	default:
 		e.queue.addRaw(kindCompleted, req, emptyObject)
 	}
@@ -90,6 +124,9 @@ func contextOf(r *call.Request, room int, windowed bool) map[string]any {
 	if m := r.Metadata(); m != nil {
 		context["metadata"] = m
 	}
+	if _, ok := r.ForwardedFor(); ok {
+		context["forwarded"] = true
+	}
 	if p := r.ParentRequestID(); p != "" {
 		context["parentRequestId"] = p
 	}
@@ -98,15 +135,17 @@ func contextOf(r *call.Request, room int, windowed bool) map[string]any {
 
 // cancelled tells JavaScript that nobody waits for its answer any more.
 func (e *environment) cancelled(id int64, err *call.Error) {
-	if e.incoming.remove(id) == nil {
+	r := e.incoming.remove(id)
+	if r == nil {
 		return
 	}
 	reason := "disconnected"
-	switch err.Code {
-	case call.Aborted:
+	deadline, limited := r.Deadline()
+	switch {
+	case err.Code == call.Timeout, err.Code == call.Aborted && limited && !time.Now().Before(deadline):
+		reason = "timeout" // also when the caller's timer was first, and its word is here
+	case err.Code == call.Aborted:
 		reason = "aborted"
-	case call.Timeout:
-		reason = "timeout"
 	}
 	e.queue.add(kindCancelled, id, func(dst []byte) []byte {
 		dst = append(dst, `{"reason":"`+reason+`","message":`...)

@@ -14,7 +14,7 @@ import (
 )
 
 // abiVersion is ALK_ABI_VERSION, as `version` tells it.
-const abiVersion = 2
+const abiVersion = 3
 
 // invoke carries out a synchronous operation; ok false means that answer is an
 // error object. The caller wipes input and answer.

@@ -36,6 +36,7 @@ type connectOptions struct {
 	Reconnect   *bool    `json:"reconnect"`
 	Agent       string   `json:"agent"`
 	PeerScopes  []string `json:"peerScopes"`
+	Head        int64    `json:"head"` // a server whose operations the connection offers
 }
 
 // secrets are the attachments that a command names.
@@ -132,6 +133,15 @@ func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 	if err != nil {
 		return err
 	}
+	if o.Head != 0 {
+		head := e.endpoint(o.Head)
+		if head == nil || head.head == nil {
+			return call.Errorf(call.InvalidInput, "the server whose operations are to be offered is closed")
+		}
+		e.mu.Lock()
+		ep.registry = head.registry
+		e.mu.Unlock()
+	}
 	cfg := node.ClientConfig{
 		Address: o.Address, Key: key, Token: o.Token, Certificate: o.Certificate, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
@@ -166,6 +176,8 @@ func (e *environment) state(n int64, s node.State) {
 		e.postError(kindDisconnected, n, s.Err)
 	case node.Reconnected:
 		e.post(kindReconnected, n, e.sessionInfo(n, s.Peer, ""))
+	case node.Left:
+		e.postError(kindLeft, n, s.Err)
 	case node.Closed:
 		e.mu.Lock()
 		err := s.Err

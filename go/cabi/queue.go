@@ -26,6 +26,7 @@ const (
 	kindSettled
 	kindAudit
 	kindWarning
+	kindLeft
 )
 
 // queue gathers completions until JavaScript polls, and wakes it once when it

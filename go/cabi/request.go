@@ -50,6 +50,8 @@ type requestOptions struct {
 	Window      int               `json:"window"`
 	Metadata    map[string]string `json:"metadata"`
 	AuthToken   string            `json:"authToken"`
+	// ContinueRunning is of what a handler invokes.
+	ContinueRunning bool `json:"continueRunning"`
 }
 
 func parseOptions(text []byte) (*call.Options, error) {
@@ -70,7 +72,7 @@ func parseOptions(text []byte) (*call.Options, error) {
 		}
 	}
 	opts.IdleTimeout = milliseconds(raw.IdleTimeout)
-	opts.Window, opts.Metadata, opts.AuthToken = raw.Window, raw.Metadata, raw.AuthToken
+	opts.Window, opts.Metadata, opts.AuthToken, opts.ContinueRunning = raw.Window, raw.Metadata, raw.AuthToken, raw.ContinueRunning
 	return &opts, nil
 }
 
@@ -83,7 +85,7 @@ func (e *environment) request(kind call.Kind, f *fields, touched map[*call.Sessi
 		return
 	}
 	fail := func(err error) { e.queue.add(kindError, req, asError(err).AppendJSON) }
-	session, err := e.target(target)
+	to, err := e.target(target)
 	if err != nil {
 		fail(err)
 		return
@@ -96,9 +98,17 @@ func (e *environment) request(kind call.Kind, f *fields, touched map[*call.Sessi
 	// The answer may come before Start returns: the request is known before that, and
 	// entered only if it has not ended by then.
 	s := &starting{sink: sink{e, req}}
-	outgoing := session.Start(kind, string(operation), input, opts, s)
+	outgoing := to.Start(kind, string(operation), input, opts, s)
 	s.started(outgoing)
-	touched[session] = struct{}{}
+	if session, ok := to.(*call.Session); ok {
+		touched[session] = struct{}{}
+	}
+}
+
+// starter is what a request can be made of: a session, or a request whose handler
+// invokes another operation.
+type starter interface {
+	Start(kind call.Kind, operation string, input []byte, opts *call.Options, sink call.Sink) call.Outgoing
 }
 
 // starting is a sink that closes the gap between the start of a request and its
@@ -126,8 +136,9 @@ func (s *starting) Responded(payload []byte) { s.mark(); s.sink.Responded(payloa
 func (s *starting) Completed()               { s.mark(); s.sink.Completed() }
 func (s *starting) Failed(err *call.Error)   { s.mark(); s.sink.Failed(err) }
 
-// target finds the session that a command names: n<node> or s<session>.
-func (e *environment) target(text []byte) (*call.Session, error) {
+// target finds what a command names: n<node>, s<session>, or i<incoming>, a request
+// on behalf of whose handler another one is made.
+func (e *environment) target(text []byte) (starter, error) {
 	if len(text) > 1 {
 		n, err := strconv.ParseInt(string(text[1:]), 10, 64)
 		switch {
@@ -137,6 +148,11 @@ func (e *environment) target(text []byte) (*call.Session, error) {
 				return s, nil
 			}
 			return nil, call.Errorf(call.Unavailable, "the session has ended")
+		case text[0] == 'i':
+			if r := e.incoming.get(n); r != nil {
+				return r.Request, nil
+			}
+			return nil, call.Errorf(call.Aborted, "the request has ended: its handler can invoke nothing any more")
 		case text[0] == 'n':
 			ep := e.endpoint(n)
 			if ep == nil || ep.client == nil {

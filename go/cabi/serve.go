@@ -28,6 +28,7 @@ type serveOptions struct {
 	Name               *string         `json:"name"`
 	Drain              *float64        `json:"drain"` // ms
 	Limits             json.RawMessage `json:"limits"`
+	Access             json.RawMessage `json:"access"`
 }
 
 // sources are where the configuration comes from: the file, then its structure, then
@@ -66,6 +67,9 @@ func (o *serveOptions) sources() (config.Sources, error) {
 	}
 	if len(o.Limits) > 0 {
 		short["limits"] = o.Limits
+	}
+	if len(o.Access) > 0 {
+		short["access"] = o.Access
 	}
 	short["auth"], short["node"] = auth, own
 	raw, err := json.Marshal(short)

@@ -97,6 +97,10 @@ func (c single) Failed(err *Error)             { c <- answer{err: err} }
 func (c single) output(output json.RawMessage) { c <- answer{output: output} }
 func (c single) event(json.RawMessage)         {}
 
+// OutputOf copies the output out of a payload that a Sink was given; it is null where
+// the payload holds none.
+func OutputOf(payload []byte) json.RawMessage { return outputOf(payload) }
+
 // outputOf copies the output out of {"output":…}; an answer without one is null.
 func outputOf(payload []byte) json.RawMessage {
 	output := json.RawMessage("null")

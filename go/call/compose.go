@@ -146,7 +146,7 @@ func (r *Request) mayInvoke(kind Kind, operation string, opts *Options) *Error {
 func (r *Request) dispatch(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	registry := r.registry
 	if op := registry.lookup(operation); op != nil {
-		return registry.startLocal(r, op, kind, input, opts, sink)
+		return registry.startLocal(origin{r.op.authority, r.depth + 1, r.logger()}, op, kind, input, opts, sink)
 	}
 	if service := registry.service(operation); service != nil {
 		if len(opts.Metadata) == 0 {
@@ -155,12 +155,7 @@ func (r *Request) dispatch(kind Kind, operation string, input []byte, opts *Opti
 		return service.Start(kind, operation, input, opts, r.op.authority, sink)
 	}
 	if remote := registry.remote(operation); remote != nil {
-		if err := remote.authorize(registry.rules.Load(), r.op.authority, input); err != nil {
-			sink.Failed(err)
-			return Outgoing{}
-		}
-		opts.forwarded, opts.hops = remote.session.identityText(r.op.authority), 1
-		return remote.session.startNow(kind, remote.name, input, opts, sink)
+		return registry.startRemote(remote, kind, input, opts, r.op.authority, sink)
 	}
 	if session, err := registry.head(); session != nil || err != nil {
 		if err != nil {

@@ -76,3 +76,23 @@ func TestLostStream(t *testing.T) {
 	_, err = sub.Next(context.Background())
 	wantCode(t, err, Unavailable)
 }
+
+// brokenSink is somebody's defect.
+type brokenSink struct{ Sink }
+
+func (brokenSink) Responded([]byte) { panic("a defect") }
+func (brokenSink) Failed(*Error)    {}
+
+// A defect that the reading goroutine meets ends its session and nothing else.
+func TestDefectEndsTheSessionAlone(t *testing.T) {
+	registry := echo(t, NewRegistry())
+	_, broken := pair(t, registry, NewRegistry(), Limits{})
+	_, other := pair(t, registry, NewRegistry(), Limits{})
+	broken.Start(Single, "/echo/echo", []byte("1"), &Options{}, brokenSink{})
+	broken.Flush()
+	<-broken.Done()
+	wantCode(t, broken.Err(), Internal)
+	if got, err := other.Call(context.Background(), "/echo/echo", 2); err != nil || string(got) != "2" {
+		t.Errorf("the other session: %s, %v", got, err)
+	}
+}

@@ -19,14 +19,20 @@ func (w watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// probe sends a ping on a silent byte stream and ends the session on a dead one.
+// probe sends a ping on a silent byte stream and ends the session on a dead one: one
+// that was asked and has not answered. Silence alone does not tell, since it may be
+// this side that has slept.
 func (s *Session) probe() {
-	silent := time.Since(time.Unix(0, s.lastRead.Load()))
-	if silent >= s.cfg.Limits.DeadAfter {
+	heard := s.lastRead.Load()
+	silent := time.Since(time.Unix(0, heard))
+	if silent >= s.cfg.Limits.DeadAfter && s.asked > heard {
 		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
 		return
 	}
 	if silent >= s.cfg.Limits.PingInterval {
+		if s.asked <= heard {
+			s.asked = time.Now().UnixNano()
+		}
 		s.out.add(wire.Ping, "", emptyObject)
 		s.out.kick()
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/alkdev/alknet/go/auth"
 )
 
 // localCaller is where the answers to a request go that a handler of this node makes:
@@ -25,14 +27,21 @@ type localRequest struct {
 	caller localCaller
 }
 
-// startLocal has an operation of this registry answer a handler of this node: access
-// and input are checked as for a stranger, with the handler's own identity.
-func (r *Registry) startLocal(parent *Request, op *operation, kind Kind, input []byte, opts *Options, sink Sink) Outgoing {
-	l := &localRequest{caller: localCaller{sink, kind, parent.logger()}}
+// origin is who makes a request that comes on no session.
+type origin struct {
+	identity *auth.Identity
+	depth    uint32
+	logger   *slog.Logger
+}
+
+// startLocal has an operation of this registry answer a request that comes on no
+// session: access and input are checked as for any other.
+func (r *Registry) startLocal(from origin, op *operation, kind Kind, input []byte, opts *Options, sink Sink) Outgoing {
+	l := &localRequest{caller: localCaller{sink, kind, from.logger}}
 	req := &l.Request
-	req.local, req.registry, req.op, req.depth = &l.caller, r, op, parent.depth+1
+	req.local, req.registry, req.op, req.depth = &l.caller, r, op, from.depth
 	req.id = "local-" + strconv.FormatUint(nextLocal.Add(1), 10)
-	req.identity = parent.op.authority
+	req.identity = from.identity
 	req.params = params{
 		operation: op.spec.Name, input: input, deadline: opts.Deadline, idleTimeout: opts.IdleTimeout,
 		window: opts.window(kind), windowed: kind == Stream, parent: opts.ParentRequestID, metadata: opts.metadata,
@@ -51,6 +60,39 @@ func (r *Registry) startLocal(parent *Request, op *operation, kind Kind, input [
 		}
 	}
 	return Outgoing{localControl{req}}
+}
+
+// Start has the registry answer a request that comes on no session: over an interface
+// that is none of this package's. It is checked as if it had come on a session of
+// identity, which whoever calls has verified; nil is an anonymous caller. It behaves
+// as Session.Start and Flush do; input is the registry's to keep. logger takes what a
+// session's would; nil discards.
+func (r *Registry) Start(kind Kind, operation string, input []byte, opts *Options, identity *auth.Identity, logger *slog.Logger, sink Sink) Outgoing {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	if len(input) == 0 {
+		input = []byte("null")
+	}
+	if op := r.lookup(operation); op != nil && op.spec.Visibility == VisibilityExternal {
+		return r.startLocal(origin{identity: identity, logger: logger}, op, kind, input, opts, sink)
+	}
+	if remote := r.remote(operation); remote != nil {
+		return r.startRemote(remote, kind, input, opts, identity, sink)
+	}
+	sink.Failed(errNotFound(operation))
+	return Outgoing{}
+}
+
+// startRemote passes a request of this node's own on to another one, on behalf of
+// identity.
+func (r *Registry) startRemote(remote *Remote, kind Kind, input []byte, opts *Options, identity *auth.Identity, sink Sink) Outgoing {
+	if err := remote.authorize(r.rules.Load(), identity, input); err != nil {
+		sink.Failed(err)
+		return Outgoing{}
+	}
+	opts.forwarded, opts.hops = remote.session.identityText(identity), 1
+	return remote.session.startNow(kind, remote.name, input, opts, sink)
 }
 
 // localControl is a request between handlers, for the one who made it.

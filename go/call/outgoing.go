@@ -92,6 +92,15 @@ type control interface {
 	Credit(n int)
 }
 
+// OutgoingOf is a request that a Service has under way. control need not know whether
+// the request has ended; Abort is called with a reason, Credit with n > 0.
+func OutgoingOf(control interface {
+	Abort(reason string)
+	Credit(n int)
+}) Outgoing {
+	return Outgoing{control}
+}
+
 // Abort stops a request: its sink gets ABORTED, the other side is told. It does
 // nothing when the request has ended.
 func (r Outgoing) Abort(reason string) {

@@ -106,6 +106,7 @@ type Session struct {
 	early     abortRing     // ids that were aborted before their request arrived
 	reaped    abortRing     // ids of ours that we have told the other side to stop
 	alive     *time.Timer
+	asked     int64      // when the first ping of the present silence was sent, in Unix nanoseconds; probe's own
 	streamsIn int64      // further streams of the other side that have ended
 	farewells []farewell // pings that wait for streams to end
 }

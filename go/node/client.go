@@ -188,6 +188,7 @@ func (c *Client) run(session *Session) {
 		c.session = nil
 		closing := c.closing
 		c.mu.Unlock()
+		c.disconnected()
 		cause := session.Err()
 		if closing {
 			c.tell(State{Status: Closed})
@@ -208,7 +209,7 @@ func (c *Client) run(session *Session) {
 		}
 		session = next
 		c.tell(State{Status: Reconnected, Peer: session})
-		c.rejoin()
+		c.reconnected()
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,7 +186,15 @@ func (h *Head) accept(ln *transport.Listener) {
 		if err != nil {
 			return // the listener is closed
 		}
-		h.serving.Go(func() { h.serve(conn) })
+		h.serving.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					h.cfg.Logger.Error("a connection met a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+					_ = conn.Close()
+				}
+			}()
+			h.serve(conn)
+		})
 	}
 }
 

@@ -91,8 +91,9 @@ func (c *Client) Leave(ctx context.Context) error {
 }
 
 // Announced returns when the head knows all that the node's registry offers now, or
-// with the error by which it refused that. It returns at once when the node has not
-// joined.
+// with the error by which it refused that: UNAVAILABLE when the session is lost before
+// it has answered; what is offered is announced again with the next one. It returns
+// at once when the node has not joined.
 func (c *Client) Announced(ctx context.Context) error {
 	c.mu.Lock()
 	m := c.membership
@@ -103,13 +104,35 @@ func (c *Client) Announced(ctx context.Context) error {
 	return m.wait(ctx)
 }
 
-// rejoin has the name registered on a new session.
-func (c *Client) rejoin() {
+// Joined returns the name that the node has on the head, or "".
+func (c *Client) Joined() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.membership == nil {
+		return ""
+	}
+	return c.membership.name
+}
+
+// reconnected has the name registered on a new session, disconnected tells those who
+// wait for the head that it does not answer.
+func (c *Client) reconnected() {
 	c.mu.Lock()
 	m := c.membership
 	c.mu.Unlock()
 	if m != nil {
 		m.poke()
+	}
+}
+
+func (c *Client) disconnected() {
+	c.mu.Lock()
+	m := c.membership
+	c.mu.Unlock()
+	if m != nil {
+		m.mu.Lock()
+		m.changed.Broadcast()
+		m.mu.Unlock()
 	}
 }
 
@@ -240,12 +263,16 @@ func (m *membership) wait(ctx context.Context) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	version := m.offered
-	for !m.ended && m.taken < version && ctx.Err() == nil {
+	_, lost := m.client.Session()
+	for !m.ended && m.taken < version && ctx.Err() == nil && lost == nil {
 		m.changed.Wait()
+		_, lost = m.client.Session()
 	}
 	switch {
 	case m.taken >= version:
 		return m.refused
+	case lost != nil && !m.ended:
+		return lost
 	case m.ended && m.why != nil:
 		return m.why
 	case m.ended:

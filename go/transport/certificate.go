@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ed25519"
@@ -54,14 +55,14 @@ func sameKey(a, b ed25519.PublicKey) bool { return subtle.ConstantTimeCompare(a,
 
 // baseTLS is what both sides agree on. Sessions are never resumed: each connection
 // proves its keys anew, and a key that was revoked opens nothing.
-func baseTLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{ALPN}, SessionTicketsDisabled: true}
+func baseTLS(protocol string) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{cmp.Or(protocol, ALPN)}, SessionTicketsDisabled: true}
 }
 
 // clientTLS is the dialling side's configuration. mismatch is set when the server
 // shows another key than the pinned one.
 func clientTLS(a Address, cfg DialConfig, mismatch *error) (*tls.Config, ed25519.PublicKey, error) {
-	config := baseTLS()
+	config := baseTLS(cfg.Protocol)
 	config.ServerName = a.Host
 	config.RootCAs = cfg.RootCAs
 	var presented ed25519.PublicKey
@@ -102,7 +103,7 @@ func serverTLS(cfg ListenConfig) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := baseTLS()
+	config := baseTLS(cfg.Protocol)
 	config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if cfg.Certificate == nil || slices.Contains(hello.SupportedProtos, alpnKey) {
 			return own, nil

@@ -32,6 +32,10 @@ type DialConfig struct {
 	// Insecure accepts any certificate where the address pins no key. Each use is
 	// logged as a warning.
 	Insecure bool
+	// Protocol is spoken in place of ALPN; "" means ALPN.
+	Protocol string
+	// Secure speaks TLS over a Unix socket too, so that both sides prove their keys.
+	Secure bool
 	// RaceDelay: 0 means DefaultRaceDelay.
 	RaceDelay time.Duration
 	// Timeout: 0 means DefaultTimeout.
@@ -72,6 +76,9 @@ func Dial(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	case SchemeTCP:
 		return dialPlain(ctx, "tcp", a.hostPort(), KindTCP)
 	case SchemeUnix:
+		if cfg.Secure {
+			return dialTLSOver(ctx, a, cfg, "unix", a.Path, KindUnix)
+		}
 		return dialPlain(ctx, "unix", a.Path, KindUnix)
 	}
 	return nil, fmt.Errorf("dial %s: unknown scheme", a)
@@ -99,24 +106,28 @@ func dialError(ctx context.Context, kind, address string, err error) error {
 }
 
 func dialTLS(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
+	return dialTLSOver(ctx, a, cfg, "tcp", a.hostPort(), KindTLS)
+}
+
+func dialTLSOver(ctx context.Context, a Address, cfg DialConfig, network, address, kind string) (Conn, error) {
 	var mismatch error
 	config, presented, err := clientTLS(a, cfg, &mismatch)
 	if err != nil {
 		return nil, err
 	}
 	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", a.hostPort())
+	raw, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, dialError(ctx, KindTLS, a.hostPort(), err)
+		return nil, dialError(ctx, kind, address, err)
 	}
-	under := newByteConn(raw, KindTLS)
+	under := newByteConn(raw, kind)
 	conn := tls.Client(under.Conn, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		if mismatch != nil {
 			return nil, mismatch
 		}
-		return nil, dialError(ctx, KindTLS, a.hostPort(), refusal(err, presented))
+		return nil, dialError(ctx, kind, address, refusal(err, presented))
 	}
 	return under.secured(conn, presented), nil
 }

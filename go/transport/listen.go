@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,10 @@ type ListenConfig struct {
 	// VerifyPeer judges the key of a client during the handshake; an error refuses
 	// it there, and nil accepts every key. A client without one is not asked about.
 	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
+	// Protocol is spoken in place of ALPN; "" means ALPN.
+	Protocol string
+	// Secure has Unix sockets speak TLS too, so that both sides prove their keys.
+	Secure bool
 	// MaxStreams: 0 means DefaultMaxStreams.
 	MaxStreams int
 	// HandshakeTimeout: 0 means DefaultHandshakeTimeout.
@@ -148,6 +153,9 @@ func (l *Listener) bind(ctx context.Context) error {
 				return err
 			}
 		}
+		if l.cfg.Secure {
+			return l.serveTLSOver(ln, KindUnix)
+		}
 		l.servePlain(ln, KindUnix)
 		return nil
 	}
@@ -216,25 +224,27 @@ func (l *Listener) bindUDP(ctx context.Context) (net.PacketConn, error) {
 func (l *Listener) servePlain(ln net.Listener, kind string) {
 	l.kinds = append(l.kinds, kind)
 	l.stops = append(l.stops, ln.Close)
-	l.work.Go(func() {
+	l.run(func() {
 		l.acceptLoop(ln, kind, func(conn *byteConn) { l.offer(conn) })
 	})
 }
 
-func (l *Listener) serveTLS(ln net.Listener) error {
+func (l *Listener) serveTLS(ln net.Listener) error { return l.serveTLSOver(ln, KindTLS) }
+
+func (l *Listener) serveTLSOver(ln net.Listener, kind string) error {
 	l.stops = append(l.stops, ln.Close)
 	config, err := serverTLS(l.cfg)
 	if err != nil {
 		return err
 	}
-	l.kinds = append(l.kinds, KindTLS)
-	l.work.Go(func() {
-		l.acceptLoop(ln, KindTLS, func(under *byteConn) {
+	l.kinds = append(l.kinds, kind)
+	l.run(func() {
+		l.acceptLoop(ln, kind, func(under *byteConn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
 			conn := tls.Server(under.Conn, config)
 			if err := conn.HandshakeContext(ctx); err != nil {
-				l.cfg.Logger.Debug("handshake failed", "transport", KindTLS, "addr", under.RemoteAddr().String(), "error", err)
+				l.cfg.Logger.Debug("handshake failed", "transport", kind, "addr", under.RemoteAddr().String(), "error", err)
 				_ = under.Close()
 				return
 			}
@@ -273,7 +283,7 @@ func (l *Listener) acceptLoop(ln net.Listener, kind string, prepare func(*byteCo
 			_ = conn.Close()
 			return
 		}
-		l.work.Go(func() {
+		l.run(func() {
 			defer func() { <-l.slots }()
 			prepare(conn)
 		})
@@ -338,13 +348,13 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
 	l.kinds = append(l.kinds, KindQUIC)
-	l.work.Go(func() {
+	l.run(func() {
 		for {
 			conn, err := ln.Accept(l.ctx)
 			if err != nil {
 				return
 			}
-			l.work.Go(func() { l.prepareQUIC(conn) })
+			l.run(func() { l.prepareQUIC(conn) })
 		}
 	})
 	return nil
@@ -360,6 +370,19 @@ func (l *Listener) prepareQUIC(conn *quic.Conn) {
 		return
 	}
 	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr()})
+}
+
+// run starts a goroutine of the listener. A defect that one connection meets is not to
+// end the process, which may be somebody else's.
+func (l *Listener) run(f func()) {
+	l.work.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				l.cfg.Logger.Error("a connection met a defect", "address", l.address.String(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			}
+		}()
+		f()
+	})
 }
 
 func (l *Listener) offer(conn Conn) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"syscall"
 	"time"
 )
@@ -12,6 +13,8 @@ import (
 // connection. UDP knows no refusal: without it, dialling where nothing listens would
 // take the whole timeout.
 const refusedGrace = time.Second
+
+var errDefect = errors.New("dialling met a defect of this node")
 
 // errSilent is what is known of QUIC when the grace is over.
 var errSilent = errors.New("no answer over QUIC")
@@ -31,6 +34,12 @@ func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	start := func(dial func(context.Context, Address, DialConfig) (Conn, error)) {
 		pending++
 		go func() {
+			defer func() {
+				if p := recover(); p != nil {
+					cfg.Logger.Error("dialling met a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+					results <- attempt{err: errDefect}
+				}
+			}()
 			conn, err := dial(ctx, a, cfg)
 			results <- attempt{conn, err}
 		}()

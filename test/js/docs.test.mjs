@@ -44,6 +44,22 @@ function blocks(page) {
 // The console blocks of this page are run by TestGuide of go/cmd/alknet.
 const consolePage = 'docs/guide/secret-cli.md';
 
+/** Runs a program in a home of its own; returns what it printed. */
+async function runScript(page, block) {
+  // Inside the checkout, so that 'alknet' is found by its own name.
+  const script = file('build', 'docs', `${path.basename(page, '.md')}-${block.line}.mjs`);
+  fs.mkdirSync(path.dirname(script), { recursive: true });
+  fs.writeFileSync(script, block.text);
+  const { stdout, stderr } = await run(process.execPath, [script], { cwd: fs.mkdtempSync(path.join(folder, 'home-')), timeout: 30_000 });
+  assert.equal(stderr, '');
+  return stdout;
+}
+
+for (const block of blocks('README.md')) {
+  assert.equal(block.language, 'js', `README.md:${block.line}`);
+  test(`README.md:${block.line} runs`, { timeout: 60_000 }, () => runScript('README.md', block));
+}
+
 // ---- Guides: `js` blocks run, and print what the `text` block behind them holds. The
 // `sh` blocks of a page run as one script, with a home of its own.
 
@@ -54,13 +70,7 @@ for (const page of guides) {
   for (const [i, block] of all.entries()) {
     if (block.language !== 'js') continue;
     test(`${page}:${block.line} runs`, { timeout: 60_000 }, async () => {
-      // Inside the checkout, so that 'alknet' is found by its own name.
-      const script = file('build', 'docs', `${path.basename(page, '.md')}-${block.line}.mjs`);
-      fs.mkdirSync(path.dirname(script), { recursive: true });
-      fs.writeFileSync(script, block.text);
-      const home = fs.mkdtempSync(path.join(folder, 'home-'));
-      const { stdout, stderr } = await run(process.execPath, [script], { cwd: home, timeout: 30_000 });
-      assert.equal(stderr, '');
+      const stdout = await runScript(page, block);
       const next = all[i + 1];
       if (next?.language === 'text') assert.equal(stdout, next.text);
     });
@@ -203,6 +213,18 @@ test('ABI.md names every completion', () => {
   for (const [name, number] of kinds) assert.ok(page.includes(`| ${number} | ${name} |`), `${number} ${name}`);
 });
 
+test('ARCHITECTURE.md has the layers of TestLayers', () => {
+  const source = read('go/layers_test.go');
+  const table = /^var mayImport = [^{]*\{\n([^]*?)^\}/m.exec(source)[1];
+  const quoted = (text) => [...text.matchAll(/"([\w/]+)"/g)].map((m) => m[1]).sort();
+  const tested = Object.fromEntries([...table.matchAll(/^\t"([\w/]+)": +\{([^}]*)\}/gm)].map(([, name, imports]) => [name, quoted(imports)]));
+  assert.ok(Object.keys(tested).length >= 17);
+  const section = /^## The layers\n([^]*?)^## /m.exec(read('docs/ARCHITECTURE.md'))[1];
+  const ticked = (text) => [...text.matchAll(/`([\w/]+)`/g)].map((m) => m[1]).sort();
+  const shown = Object.fromEntries([...section.matchAll(/^\| `([\w/]+)` \|.*\| ([^|]*) \|$/gm)].map(([, name, imports]) => [name, ticked(imports)]));
+  assert.deepEqual(shown, tested);
+});
+
 // ---- All pages
 
 test('links lead to files and headings that exist', () => {
@@ -232,10 +254,12 @@ test('every test that a page names exists', () => {
       named++;
       assert.match(sources, new RegExp(`^func ${name}\\(`, 'm'), `${page}: ${name}`);
     }
-    for (const [, name, title] of text.matchAll(/`(\w+\.test\.mjs)`: “([^”]+)”/g)) {
+    for (const [, name, title] of text.matchAll(/`([\w-]+\.test\.mjs)`: “([^”]+)”/g)) {
       named++;
-      assert.ok(read('test/js', name).replaceAll("\\'", "'").includes(`'${title}`), `${page}: ${name}: ${title}`);
+      const titles = read('test/js', name).replaceAll("\\'", "'").split('\n').filter((line) => /\b(test|describe)\(/.test(line));
+      assert.ok(titles.some((line) => line.includes(title)), `${page}: ${name}: ${title}`);
     }
+    for (const [, name] of text.matchAll(/`([\w-]+\.test\.mjs)`/g)) assert.ok(fs.existsSync(file('test/js', name)), `${page}: ${name}`);
   }
   assert.ok(named > 30, `${named} tests are named`);
 });

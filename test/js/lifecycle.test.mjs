@@ -2,6 +2,7 @@
 // open, fail to, and close.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -10,6 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { AlknetError, connect, generateKey, publicKey, serve } from '../../lib/index.mjs';
 import { Program } from './fixtures/program.mjs';
 
+const engine = createRequire(import.meta.url)('../../lib/engine.js');
 const clientKey = generateKey('client');
 const key = () => Buffer.from(clientKey.privateKey);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-life-'));
@@ -188,6 +190,27 @@ test('a session that the head ends at once leaves no connect() waiting', { timeo
     await node.close();
   }));
   await hostile.close();
+});
+
+// The engine may tell of the opening and of the end in one batch, before the promise of
+// connect() or serve() has reached the application.
+test('events from the moment of opening wait until the application can listen', { timeout: 20_000 }, async () => {
+  const opening = connect(head.address, { key: key() });
+  const opened = [...engine.nodes.values()].at(-1);
+  opened.onOpened = function (told) {
+    delete this.onOpened;
+    this.onOpened(told);
+    this.onDisconnected({ code: 'UNAVAILABLE', message: 'first' });
+    this.onReconnected(told);
+  };
+  const node = await opening;
+  const seen = [];
+  node.on('disconnect', (error) => seen.push(error.message));
+  await once(node, 'reconnect');
+  seen.push('reconnect');
+  assert.deepEqual(seen, ['first', 'reconnect']);
+  assert.equal(node.endpointId, head.endpointId);
+  await node.close();
 });
 
 test('a hundred connections, with keys, in one turn', { timeout: 60_000 }, async () => {

@@ -13,6 +13,12 @@ await server.handle({ name: '/math/count', type: 'subscription' }, async functio
   for (let n = 1; n <= input.to; n++) yield n;
 });
 await server.handle({ name: '/math/list', type: 'subscription' }, () => [1, 2, 3]);
+await server.handle('/agent/run', async (input: { path: string }, context) => {
+  const text = await context.invoke<{ content: string }>('dev1/fs', 'read', input, { timeout: 1000, continueRunning: true });
+  for await (const line of context.subscribe<string>('dev1/log', 'tail', null, { window: 4 })) line.trim();
+  const who: string | undefined = context.forwardedFor?.id ?? context.handlerIdentity.scopes[0];
+  return [text.content, who];
+}, { identity: { scopes: ['fs:read'] }, reach: ['/dev1/fs/*', '/dev1/log/tail'] });
 server.on('session', (session) => { const id: string | undefined = session.identity?.id; void id; });
 server.on('sessionClosed', (_session, error) => { const code: string | undefined = error?.code; void code; });
 server.on('handlerError', (error: unknown, operation: string) => { void error; void operation; });
@@ -22,6 +28,10 @@ const sum = await connection.call<number>('/math/add', { a: 1, b: 2 }, { timeout
 sum.toFixed();
 const numbers: Subscription<number> = connection.subscribe<number>('/math/count', { to: 3 }, { window: 16, idleTimeout: 1000 });
 for await (const n of numbers) n.toFixed();
+await connection.join('laptop', { timeout: 1000, signal: AbortSignal.timeout(1000) });
+connection.on('left', (error) => error.code === 'CONFLICT');
+await connection.leave();
+await connect(server.address, { head: await serve({ access: [{ path: '/*/bash/*', scopes: ['shell'] }] }) });
 connection.on('disconnect', (error) => error.retryable).on('reconnect', () => {}).unref().ref();
 for (const { name } of await connection.services()) name.startsWith('/');
 const { inputSchema } = await connection.schema('/math/add');

@@ -18,6 +18,12 @@ await server.handle({ name: '/a/b', type: 'stream' }, () => 1);
 await server.handle({ type: 'query' }, () => 1);
 // @ts-expect-error a handler is required
 await server.handle('/a/b');
+// @ts-expect-error a handler's identity has scopes, not scope
+await server.handle('/a/b', () => 1, { identity: { scope: ['x'] } });
+// @ts-expect-error a handler invokes under its own identity
+await server.handle('/a/b', (_, context) => context.invoke('a', 'b', null, { authToken: 'x' }));
+// @ts-expect-error a server joins through a connection
+await server.join('x');
 // @ts-expect-error no such event
 server.on('sessions', () => {});
 // @ts-expect-error read-only
