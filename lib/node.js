@@ -151,6 +151,22 @@ class Node extends EventEmitter {
     });
   }
 
+  /** Sends a command about the open node that is answered with a value. */
+  _ask(command, text) {
+    if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
+    const at = {};
+    Error.captureStackTrace(at, this._ask);
+    return new Promise((resolve, reject) => {
+      engine.pin();
+      const number = engine.addRequest({
+        event: () => {}, completed: () => {},
+        responded: (output) => { engine.unpin(); resolve(output); },
+        failed: (payload) => { engine.unpin(); reject(fromEngine(payload, undefined, at)); },
+      });
+      engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
+    });
+  }
+
   /** Withdraws an operation; requests that run go on. */
   unhandle(name) {
     check.operationName(name);
