@@ -37,6 +37,22 @@ func serveAlknet(listen string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	registry, err := operations()
+	if err != nil {
+		return nil, err
+	}
+	grants := []auth.Grant{{Key: clientKey.Public().(ed25519.PublicKey), Scopes: []string{"bench"}}}
+	head, err := node.Serve(context.Background(), node.HeadConfig{
+		Listen: []string{listen}, Key: key, Provider: auth.NewKeySet(grants, nil), Registry: registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"address": head.Addresses()[0], "clientKey": string(clientText)}, nil
+}
+
+// operations are those of the benchmark, with input schemas and a required scope.
+func operations() (*call.Registry, error) {
 	registry := call.NewRegistry()
 	access := call.AccessControl{RequiredScopes: []string{"bench"}}
 	if err := registry.Handle(call.OperationSpec{
@@ -54,12 +70,5 @@ func serveAlknet(listen string) (map[string]string, error) {
 	}); err != nil {
 		return nil, err
 	}
-	grants := []auth.Grant{{Key: clientKey.Public().(ed25519.PublicKey), Scopes: []string{"bench"}}}
-	head, err := node.Serve(context.Background(), node.HeadConfig{
-		Listen: []string{listen}, Key: key, Provider: auth.NewKeySet(grants, nil), Registry: registry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"address": head.Addresses()[0], "clientKey": string(clientText)}, nil
+	return registry, nil
 }

@@ -34,8 +34,14 @@ var modes = map[string]func(ln net.Listener, config *tls.Config){
 var atEnd = func() {}
 
 func main() {
-	mode := flag.String("mode", "", "floor, ws-json, grpc, alknet-quic, alknet-tls, alknet-tcp or alknet-unix")
+	mode := flag.String("mode", "", "floor, ws-json, grpc, alknet-quic, alknet-tls, alknet-tcp or alknet-unix; or load or worker, see load.go")
 	flag.Parse()
+	if run := map[string]func() error{"load": load, "worker": worker}[*mode]; run != nil {
+		if err := run(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	told, err := start(*mode)
 	if err != nil {
 		log.Fatal(err)
