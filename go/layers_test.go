@@ -34,10 +34,10 @@ var mayImport = map[string][]string{
 	"service":   {"auth", "call", "principal", "transport"},
 	"fileop":    {"call"},
 	"execop":    {"call"},
-	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "trace", "transport"},
+	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
 	// The two faces.
 	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "systemd", "transport"},
+	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

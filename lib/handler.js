@@ -32,14 +32,16 @@ class Context {
     return this.#controller.signal;
   }
 
+  // Getters, so that handlers can take them out of the context: (input, { invoke }).
+
   /** Calls /namespace/op on behalf of this handler, wherever it is. */
-  invoke(namespace, op, input, options) {
-    return invoke(this.#number, operationOf(namespace, op), input, options);
+  get invoke() {
+    return (namespace, op, input, options) => invoke(this.#number, operationOf(namespace, op), input, options);
   }
 
   /** Subscribes to /namespace/op on behalf of this handler, wherever it is. */
-  subscribe(namespace, op, input, options) {
-    return subscribe(`i${this.#number}`, operationOf(namespace, op), input, options);
+  get subscribe() {
+    return (namespace, op, input, options) => subscribe(`i${this.#number}`, operationOf(namespace, op), input, options);
   }
 
   static cancel(context, cause) {

@@ -327,9 +327,9 @@ export interface Context {
    * identity; only the head, and nodes behind it, see this node's identity instead. It carries this request's
    * metadata, ends with it and at its deadline, unless `continueRunning` is set.
    */
-  invoke<T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions): Promise<T>;
+  readonly invoke: <T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions) => Promise<T>;
   /** Subscribes as invoke() calls. */
-  subscribe<T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>): Subscription<T>;
+  readonly subscribe: <T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>) => Subscription<T>;
 }
 
 /** What a handler may do itself. */

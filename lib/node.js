@@ -58,12 +58,17 @@ class Node extends EventEmitter {
 
   onOpened(told) {
     this.#opening.resolve(told);
-    if (!this.#early) return;
     // Behind the promises that lead to the application: it shall have listened.
     setImmediate(() => {
-      const early = this.#early;
+      const early = this.#early ?? [];
       this.#early = undefined;
-      for (const event of early) setImmediate(() => this.emit(...event));
+      for (const event of early) {
+        try {
+          this.emit(...event);
+        } catch (error) {
+          process.nextTick(() => { throw error; }); // a listener's: the others are told all the same
+        }
+      }
     });
   }
 

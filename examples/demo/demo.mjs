@@ -7,12 +7,14 @@ import path from 'node:path';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { connect } from '../../lib/index.mjs';
+import { startWorker, stopWorker } from '../agent/workers.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const binary = path.join(here, '..', '..', 'bin', 'alknet');
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alknet-demo-'));
 const file = (name) => path.join(folder, name);
 const children = [];
+const workers = []; // of the binary
 
 const title = (text) => console.log(`\n${text}`);
 const say = (who, text) => console.log(`  ${who.padEnd(7)} ${text}`);
@@ -42,10 +44,12 @@ async function refused(promise) {
 
 async function main() {
   title('Keys');
-  for (const [name, scopes] of [['worker', 'worker'], ['client', 'math']]) {
+  for (const [name, scopes] of [
+    ['worker', 'worker,node:register:dev1'], ['client', 'math,agent'], ['files', 'node:register:files'], ['shell', 'node:register:shell'],
+  ]) {
     const { publicKey, fingerprint } = JSON.parse(alknet('key', 'generate', '--json', '--comment', name, file(name)));
     alknet('authorize', publicKey, '--scopes', scopes);
-    say(name, `${fingerprint}, authorized with the scope ${scopes}`);
+    say(name, `${fingerprint}, authorized with ${scopes}`);
   }
   alknet('key', 'generate', file('head'));
 
@@ -58,14 +62,15 @@ async function main() {
   title('Worker');
   const worker = start('worker.mjs', address, file('worker'));
   const { transport } = await message(worker);
-  say('worker', `connected over ${transport}; offers /worker/hash and /worker/progress`);
+  say('worker', `connected over ${transport}; has joined as dev1, with /worker/hash and /worker/progress`);
 
   title('Client');
   const node = await connect(address, { key: file('client') });
   say('client', `connected over ${node.transport} as ${node.identity.id}`);
   say('client', `may call ${(await node.services()).map((s) => s.name).join(' ')}`);
   say('client', `/math/add {a: 40, b: 2} -> ${await node.call('/math/add', { a: 40, b: 2 })}`);
-  say('client', `/work/hash "hello" -> ${await node.call('/work/hash', 'hello')} (the head asked the worker)`);
+  say('client', `/dev1/worker/hash "hello" -> ${await node.call('/dev1/worker/hash', 'hello')}`);
+  say('client', `/work/hash "hello" -> the same: ${await node.call('/work/hash', 'hello') === await node.call('/dev1/worker/hash', 'hello')} (a handler of the head asked the worker)`);
   const steps = [];
   for await (const { step } of node.subscribe('/work/progress', { steps: 5 })) steps.push(step);
   await message(worker);
@@ -78,6 +83,18 @@ async function main() {
   say('client', `/admin/secret -> ${await refused(node.call('/admin/secret'))}`);
   say('client', `/math/add {a: 1} -> ${await refused(node.call('/math/add', { a: 1 }))}`);
 
+  title('An agent on the head, with two workers of the binary');
+  for (const name of ['files', 'shell']) {
+    const started = await startWorker(name, address, file(name));
+    workers.push(started);
+    say(name, `offers ${started.operations.map(({ name: operation, scopes }) => `${operation} (needs ${scopes})`).join(', ')}`);
+  }
+  for (const { name, lines: l, words } of await node.call('/agent/report')) say('agent', `${name}: ${l} lines, ${words} words (read by files, counted by wc on shell)`);
+  for (const [operation, code] of Object.entries(await node.call('/agent/tempted'))) say('agent', `tried ${operation} -> ${code}`);
+  say('client', `/files/fs/read {path: "monday.txt"} -> ${await refused(node.call('/files/fs/read', { path: 'monday.txt' }))}`);
+  say('$', `alknet nodes ${address}`);
+  for (const line of alknet('nodes', address, '--key', file('client')).trim().split('\n')) say('', line);
+
   title('The binary, against the same head');
   say('$', `alknet call ${address} /math/add '{"a":1,"b":2}'`);
   say('', alknet('call', address, '/math/add', '{"a":1,"b":2}', '--key', file('client')).trim());
@@ -89,6 +106,7 @@ async function main() {
 
   title('The end');
   await node.close();
+  for (const started of workers.splice(0)) await stopWorker(started);
   for (const child of [worker, head]) {
     const exited = once(child, 'exit');
     child.send('close');
@@ -101,6 +119,6 @@ async function main() {
 try {
   await main();
 } finally {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of [...children, ...workers.map((started) => started.child)]) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,5 +1,5 @@
-// The worker of the demo: dials the head and offers it an operation and a
-// subscription. Usage: worker.mjs ADDRESS KEY_FILE
+// The worker of the demo: dials the head, offers an operation and a subscription, and
+// joins as dev1. Usage: worker.mjs ADDRESS KEY_FILE
 import { createHash } from 'node:crypto';
 import { connect } from '../../lib/index.mjs';
 
@@ -13,6 +13,7 @@ await node.handle({ name: '/worker/progress', type: 'subscription' }, async func
     process.send({ event: 'the worker\'s generator has ended' });
   }
 });
+await node.join('dev1');
 process.send({ event: 'ready', transport: node.transport });
 process.on('message', async () => {
   await node.close();

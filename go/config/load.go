@@ -10,6 +10,8 @@ import (
 type Sources struct {
 	// File is the configuration file; "" reads none.
 	File string
+	// Read reads File where it is no file of this machine; nil reads the file.
+	Read func(name string) ([]byte, error)
 	// Optional lets the file be missing.
 	Optional bool
 	// Options are the structure as JSON, with the names of the programmatic options:
@@ -27,7 +29,11 @@ func Load(s Sources) (*Config, error) {
 	c := Default()
 	var bad Errors
 	if s.File != "" {
-		data, err := readFile(s.File)
+		read := s.Read
+		if read == nil {
+			read = readFile
+		}
+		data, err := read(s.File)
 		switch {
 		case err == nil:
 			if err := c.parse(s.File, data); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/secret"
+	"github.com/alkdev/alknet/go/service"
 )
 
 // MaxSecretInput is the most that one call of the secret operations signs, seals or
@@ -19,8 +20,11 @@ const MaxSecretInput = 1 << 20
 // secrets:sign, secrets:encrypt, secrets:decrypt, secrets:derive. There is no
 // operation that unlocks, creates or locks a store.
 type SecretsConfig struct {
-	// Store is required. While it is locked the operations answer LOCKED.
+	// Store is required, or Service in its place. While it is locked the operations
+	// answer LOCKED.
 	Store *secret.Store
+	// Service is a store of another process, or any other; derive is not to be had of it.
+	Service service.SecretService
 
 	PublicKey bool // offer /secrets/publicKey
 	Sign      bool // offer /secrets/sign
@@ -45,22 +49,28 @@ type SecretsConfig struct {
 
 // secrets are the secret operations of one node.
 type secrets struct {
-	store  *secret.Store
-	paths  []secret.Path
-	logger *slog.Logger
+	service service.SecretService
+	store   *secret.Store // for derive alone
+	paths   []secret.Path
+	logger  *slog.Logger
 }
 
 // AddSecrets registers the operations that cfg switches on.
 func AddSecrets(registry *call.Registry, cfg SecretsConfig) error {
 	switch {
+	case cfg.Service != nil && (cfg.Derive || cfg.Store != nil):
+		return errors.New("a secret service gives out no private keys, and stands in the place of a store")
 	case cfg.Derive != cfg.GiveOutPrivateKeys:
 		return errors.New("/secrets/derive gives out private keys: it takes both switches")
 	case cfg.Derive && !cfg.Store.Status().Exportable:
 		return errors.New("/secrets/derive gives out private keys, and the store does not export them")
 	}
-	s := &secrets{store: cfg.Store, paths: cfg.Paths, logger: cfg.Logger}
+	s := &secrets{service: cfg.Service, store: cfg.Store, paths: cfg.Paths, logger: cfg.Logger}
 	if len(s.paths) == 0 {
 		s.paths = []secret.Path{CallerKeys()}
+	}
+	if s.service == nil {
+		s.service = NewSecretService(s.store, s.paths...)
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -68,7 +78,7 @@ func AddSecrets(registry *call.Registry, cfg SecretsConfig) error {
 	for _, op := range []struct {
 		on   bool
 		spec call.OperationSpec
-		do   func(json.RawMessage, *secretUse) (any, error)
+		do   func(context.Context, json.RawMessage, *secretUse) (any, error)
 	}{
 		{cfg.PublicKey, publicKeySpec, s.publicKey},
 		{cfg.Sign, signSpec, s.sign},
@@ -94,10 +104,10 @@ type secretUse struct {
 }
 
 // handler runs an operation and logs it.
-func (s *secrets) handler(do func(json.RawMessage, *secretUse) (any, error)) call.Handler {
-	return func(_ context.Context, req *call.Request) (any, error) {
+func (s *secrets) handler(do func(context.Context, json.RawMessage, *secretUse) (any, error)) call.Handler {
+	return func(ctx context.Context, req *call.Request) (any, error) {
 		var use secretUse
-		output, err := do(req.Input(), &use)
+		output, err := do(ctx, req.Input(), &use)
 		err = publicSecretError(err)
 		attrs := []any{"operation", req.Operation(), "identity", req.Identity().ID}
 		if use.path != "" {
@@ -145,42 +155,46 @@ type keyInput struct {
 	Type secret.KeyType `json:"type"`
 }
 
-// handle derives a key that callers may use.
-func (s *secrets) handle(in keyInput, use *secretUse) (*secret.Handle, error) {
+// key names a key that callers may use.
+func (s *secrets) key(in keyInput, use *secretUse) (service.SecretKey, error) {
 	path, err := secret.ParsePath(in.Path)
 	if err != nil {
-		return nil, err
+		return service.SecretKey{}, err
 	}
 	if in.Type == "" {
 		in.Type = secret.Ed25519
 	}
 	use.path, use.kind = path.String(), in.Type
 	if !mayUse(s.paths, path) {
-		return nil, call.Errorf(call.Forbidden, "the key at this path is not for callers")
+		return service.SecretKey{}, call.Errorf(call.Forbidden, "the key at this path is not for callers")
 	}
-	return s.store.Derive(path, in.Type)
+	return service.SecretKey{Path: path.String(), Type: string(in.Type)}, nil
 }
 
-func (s *secrets) publicKey(input json.RawMessage, use *secretUse) (any, error) {
+func (s *secrets) publicKey(ctx context.Context, input json.RawMessage, use *secretUse) (any, error) {
 	var in keyInput
 	if err := decodeSecretInput(input, &in); err != nil {
 		return nil, err
 	}
-	h, err := s.handle(in, use)
+	key, err := s.key(in, use)
 	if err != nil {
 		return nil, err
 	}
-	return keyOutput{Path: h.Path(), Type: h.Type(), PublicKey: h.PublicKey()}, nil
+	public, err := s.service.PublicKey(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return keyOutput{Path: key.Path, Type: key.Type, PublicKey: public}, nil
 }
 
 // keyOutput is a key in an operation's output.
 type keyOutput struct {
-	Path      secret.Path    `json:"path"`
-	Type      secret.KeyType `json:"type"`
-	PublicKey []byte         `json:"publicKey,omitempty"`
+	Path      string `json:"path"`
+	Type      string `json:"type"`
+	PublicKey []byte `json:"publicKey,omitempty"`
 }
 
-func (s *secrets) sign(input json.RawMessage, use *secretUse) (any, error) {
+func (s *secrets) sign(ctx context.Context, input json.RawMessage, use *secretUse) (any, error) {
 	var in struct {
 		keyInput
 		Message strictBase64 `json:"message"`
@@ -192,21 +206,25 @@ func (s *secrets) sign(input json.RawMessage, use *secretUse) (any, error) {
 	if err := checkSize(in.Message); err != nil {
 		return nil, err
 	}
-	h, err := s.handle(in.keyInput, use)
+	key, err := s.key(in.keyInput, use)
 	if err != nil {
 		return nil, err
 	}
-	signature, err := h.Sign(in.Message)
+	public, err := s.service.PublicKey(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	signature, err := s.service.Sign(ctx, key, in.Message)
 	if err != nil {
 		return nil, err
 	}
 	return struct {
 		Signature []byte `json:"signature"`
 		PublicKey []byte `json:"publicKey"`
-	}{signature, h.PublicKey()}, nil
+	}{signature, public}, nil
 }
 
-func (s *secrets) encrypt(input json.RawMessage, use *secretUse) (any, error) {
+func (s *secrets) encrypt(ctx context.Context, input json.RawMessage, use *secretUse) (any, error) {
 	var in struct {
 		Plaintext strictBase64 `json:"plaintext"`
 		Version   uint32       `json:"version"`
@@ -223,16 +241,20 @@ func (s *secrets) encrypt(input json.RawMessage, use *secretUse) (any, error) {
 	if _, err := secret.SealingPath(in.Version); err != nil {
 		return nil, err // 0 would mean the current one
 	}
-	return s.store.Encrypt(in.Plaintext, in.Version)
+	sealed, err := s.service.Encrypt(ctx, in.Plaintext, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	return encryptedOf(sealed), nil
 }
 
-func (s *secrets) decrypt(input json.RawMessage, use *secretUse) (any, error) {
+func (s *secrets) decrypt(ctx context.Context, input json.RawMessage, use *secretUse) (any, error) {
 	sealed, err := secret.ParseEncryptedData(input)
 	if err != nil {
 		return nil, err
 	}
 	use.version = sealed.KeyVersion
-	plaintext, err := s.store.Decrypt(sealed)
+	plaintext, err := s.service.Decrypt(ctx, service.Sealed{KeyVersion: sealed.KeyVersion, Salt: sealed.Salt, IV: sealed.IV, Data: sealed.Data})
 	if err != nil {
 		return nil, err
 	}
@@ -240,16 +262,20 @@ func (s *secrets) decrypt(input json.RawMessage, use *secretUse) (any, error) {
 	return jsonWithBytes(`{"plaintext":"`, plaintext, `"}`), nil
 }
 
-func (s *secrets) derive(input json.RawMessage, use *secretUse) (any, error) {
+func (s *secrets) derive(_ context.Context, input json.RawMessage, use *secretUse) (any, error) {
 	var in keyInput
 	if err := decodeSecretInput(input, &in); err != nil {
 		return nil, err
 	}
-	h, err := s.handle(in, use)
+	key, err := s.key(in, use)
 	if err != nil {
 		return nil, err
 	}
-	public, err := json.Marshal(keyOutput{Path: h.Path(), Type: h.Type(), PublicKey: h.PublicKey()})
+	h, err := storeService{s.store, s.paths}.handle(key)
+	if err != nil {
+		return nil, err
+	}
+	public, err := json.Marshal(keyOutput{Path: key.Path, Type: key.Type, PublicKey: h.PublicKey()})
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,8 @@ type cli struct {
 	Subscribe  subscribeCmd  `cmd:"" help:"Subscribe to an operation and print its events, a line each."`
 	Services   servicesCmd   `cmd:"" help:"List the operations that you may call."`
 	Worker     workerCmd     `cmd:"" help:"Join a head, and offer programs and a folder of this machine through it."`
-	Nodes      nodesCmd      `cmd:"" help:"List the nodes that have joined a head."`
+	Service    serviceCmd    `cmd:"" help:"Offer secrets or a configuration to nodes of your own, from a process apart."`
+	Nodes      nodesCmd      `cmd:"" help:"List the nodes that have joined a head and of which you may call something; with the scope admin, all of them."`
 	Key        keyCmd        `cmd:"" help:"Make and show keys."`
 	Authorize  authorizeCmd  `cmd:"" help:"Let a public key connect to this node."`
 	Token      tokenCmd      `cmd:"" help:"Print a token that is good for five minutes."`

@@ -11,6 +11,7 @@ import (
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
+	"github.com/alkdev/alknet/go/service"
 )
 
 // serveSecrets are the flags of a node that has its keys from a phrase.
@@ -19,13 +20,15 @@ type serveSecrets struct {
 	OfferSecrets       []string `help:"Operations of the store to offer to callers with the scope secrets:NAME: publicKey, sign, encrypt, decrypt, derive." placeholder:"NAME"`
 	OfferSecretDerive  bool     `help:"The second switch of derive, which gives out private keys."`
 	SecretPaths        []string `help:"Paths below which callers may use keys (default: m/74'/3')." placeholder:"PATH"`
+	SecretService      string   `help:"Take what --offer-secrets offers from another process, as alknet service prints its address, instead of a phrase." placeholder:"ADDRESS"`
 	unlockFlags
 }
 
 // nodeSecrets is the store of a running node; nil when it has none.
 type nodeSecrets struct {
 	flags    *serveSecrets
-	store    *secret.Store
+	store    *secret.Store // one of the two
+	remote   *service.Client
 	identity crypto.Signer
 	sshHost  keyParts
 	paths    []secret.Path
@@ -33,6 +36,9 @@ type nodeSecrets struct {
 
 // open unlocks the store, or returns nil when none is asked for.
 func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record *audit.Log) (*nodeSecrets, error) {
+	if f.SecretService != "" {
+		return f.openService(a, keyFile, logger)
+	}
 	if !f.IdentityFromSecret {
 		if f.PhraseFD != nil || f.PhraseFile != "" || f.Passphrase || f.PassphraseFD != nil || f.PassphraseFile != "" || f.RequireLockedMemory ||
 			len(f.OfferSecrets) > 0 || f.OfferSecretDerive || len(f.SecretPaths) > 0 {
@@ -71,6 +77,27 @@ func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record 
 	return n, nil
 }
 
+// openService connects to the process that has the secrets.
+func (f *serveSecrets) openService(a *app, keyFile string, logger *slog.Logger) (*nodeSecrets, error) {
+	n := &nodeSecrets{flags: f}
+	switch err := n.checkOffers(); {
+	case err != nil:
+		return nil, err
+	case f.IdentityFromSecret:
+		return nil, usagef("choose one of --secret-service and --identity-from-secret")
+	case slices.Contains(f.OfferSecrets, "derive"):
+		return nil, misused(errServiceDerive)
+	case !isService(f.SecretService):
+		return nil, usagef("--secret-service %s: want the address that alknet service prints", f.SecretService)
+	}
+	key, err := a.nodeKey(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	n.remote, err = connectService(a.ctx, f.SecretService, key, logger)
+	return n, err
+}
+
 // checkOffers refuses what cannot be offered before anything is asked.
 func (n *nodeSecrets) checkOffers() error {
 	f := n.flags
@@ -97,7 +124,7 @@ func (n *nodeSecrets) checkOffers() error {
 
 // serveKey returns the node's key: that of the store, if there is one, or of a file.
 func (a *app) serveKey(keyFile string, secrets *nodeSecrets) (crypto.Signer, error) {
-	if secrets != nil {
+	if secrets != nil && secrets.identity != nil {
 		return secrets.identity, nil
 	}
 	return a.nodeKey(keyFile)
@@ -109,15 +136,23 @@ func (n *nodeSecrets) register(registry *call.Registry, logger *slog.Logger) err
 		return nil
 	}
 	offers := func(name string) bool { return slices.Contains(n.flags.OfferSecrets, name) }
-	return node.AddSecrets(registry, node.SecretsConfig{
+	cfg := node.SecretsConfig{
 		Store: n.store, PublicKey: offers("publicKey"), Sign: offers("sign"), Encrypt: offers("encrypt"), Decrypt: offers("decrypt"),
 		Derive: offers("derive"), GiveOutPrivateKeys: n.flags.OfferSecretDerive, Paths: n.paths, Logger: logger,
-	})
+	}
+	if n.remote != nil {
+		cfg.Service = n.remote.Secrets()
+	}
+	return node.AddSecrets(registry, cfg)
 }
 
 // close wipes the store.
 func (n *nodeSecrets) close() {
-	if n != nil {
+	switch {
+	case n == nil:
+	case n.remote != nil:
+		n.remote.Close()
+	default:
 		n.store.Close()
 	}
 }
@@ -126,6 +161,9 @@ func (n *nodeSecrets) close() {
 func (n *nodeSecrets) greeting() map[string]any {
 	if n == nil {
 		return nil
+	}
+	if n.remote != nil {
+		return map[string]any{"secretService": n.flags.SecretService, "offeredSecrets": append([]string{}, n.flags.OfferSecrets...)}
 	}
 	return map[string]any{
 		"sshHostKey": n.sshHost.SSHPublicKey, "sshHostKeyFingerprint": n.sshHost.Fingerprint,
@@ -136,6 +174,9 @@ func (n *nodeSecrets) greeting() map[string]any {
 func (n *nodeSecrets) greetingText() string {
 	if n == nil {
 		return ""
+	}
+	if n.remote != nil {
+		return fmt.Sprintf("  secrets      %s of %s\n", strings.Join(n.flags.OfferSecrets, ", "), n.flags.SecretService)
 	}
 	text := fmt.Sprintf("  identity     from the phrase, %s\n  ssh host key %s, %s\n", secret.IdentityPath(), n.sshHost.Fingerprint, n.sshHost.Path)
 	if len(n.flags.OfferSecrets) > 0 {

@@ -28,6 +28,11 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	remote, err := c.openConfig(a, &from)
+	if err != nil {
+		return err
+	}
+	defer remote.close()
 	loaded, err := config.Load(from)
 	if err != nil {
 		return configuration(err)
@@ -84,6 +89,7 @@ func (c *serveCmd) Run(a *app) error {
 		_ = server.Close()
 		return err
 	}
+	remote.follow(a.ctx, server, logger)
 	return live(a, server, leave, logger)
 }
 

@@ -14,7 +14,7 @@ const configFile = "alknet.toml"
 // settings are the flags of a node's configuration. They are stronger than the
 // environment, which is stronger than the file.
 type settings struct {
-	Config         string         `help:"Configuration file (default: alknet.toml in the state folder, if there is one)." env:"ALKNET_CONFIG" placeholder:"FILE"`
+	Config         string         `help:"Configuration file (default: alknet.toml in the state folder, if there is one), or the address of a service that has it, as alknet service prints it." env:"ALKNET_CONFIG" placeholder:"FILE"`
 	Listen         []string       `help:"Address to listen on; may be given more than once (default 127.0.0.1:4433). A bare host:port is QUIC and TLS; tcp://, tls://, quic:// and unix:///path force one." placeholder:"ADDRESS"`
 	Key            string         `help:"The node's key file (default: made in the state folder)." placeholder:"FILE"`
 	AuthorizedKeys string         `help:"Who may connect (default: authorized_keys in the state folder)." placeholder:"FILE"`
