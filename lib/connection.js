@@ -9,7 +9,7 @@ const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'identity', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'signal'];
+const OPTIONS = ['key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -20,6 +20,7 @@ class Connection extends Node {
     check.string(address, 'address');
     check.known(options, OPTIONS, 'connect');
     const out = { address, agent: `alknet-js/${version}` };
+    if (options.certificate !== undefined) out.certificate = check.string(options.certificate, 'certificate');
     if (options.token !== undefined) out.token = check.string(options.token, 'token');
     if (options.insecure !== undefined) out.insecure = check.boolean(options.insecure, 'insecure');
     if (options.ca !== undefined) out.ca = check.string(options.ca, 'ca');

@@ -78,7 +78,9 @@ export interface KeyOptions {
 }
 
 export interface ConnectOptions extends KeyOptions {
-  /** A token in place of a key, see `alknet token`. */
+  /** A certificate of the key as ssh-keygen -s makes it, the text of the file -cert.pub. */
+  certificate?: string;
+  /** A token or an API key in place of a key, see `alknet token` and `alknet apikey`. */
   token?: string;
   /** Accepts a head whose key is neither pinned by the address nor certified. Default false. */
   insecure?: boolean;
@@ -99,31 +101,107 @@ export interface ConnectOptions extends KeyOptions {
   signal?: AbortSignal;
 }
 
-export interface ServeOptions extends KeyOptions {
-  /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
-  listen?: string | string[];
+/** The options of serve() that reload() can give anew. */
+export interface ReloadOptions {
+  /**
+   * The configuration: the path of a TOML file, or its structure, see docs/config.md. Of one with the other options here, these
+   * are stronger.
+   */
+  config?: string | Configuration;
   /** Lines as in authorized_keys, or the path of such a file. Default: nobody. */
   authorizedKeys?: string | string[];
   /** Scopes of keys that have none of their own. */
   defaultScopes?: string[];
   /** Lets callers without an authorized key reach operations without requirements. Default false. */
   allowAnonymous?: boolean;
-  /** The node's name, as /node/info tells it. */
-  name?: string;
   /** Milliseconds that close() lets calls finish. Default 5,000. */
   drain?: number;
-  limits?: {
-    /** Bytes of the largest frame. */
-    maxFrame?: number;
-    /** Requests of a session that run at the same time. */
-    maxInFlight?: number;
-    /** Bytes that may wait for a caller who does not read. */
-    maxQueued?: number;
-  };
+  limits?: Limits;
   /** Rules of this node's own: callers of paths that match need the scopes, whatever the operations require. */
   access?: AccessRule[];
+}
+
+export interface ServeOptions extends KeyOptions, ReloadOptions {
+  /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
+  listen?: string | string[];
+  /** The node's name, as /node/info tells it. */
+  name?: string;
   /** Aborts the start. */
   signal?: AbortSignal;
+}
+
+/** What strangers and sessions may cost. An IPv6 address counts as its /64 network. Times are in milliseconds. */
+export interface Limits {
+  /** Connections of all addresses together; 0 is no limit. Default 10,000. */
+  connections?: number;
+  /** Connections of one address; 0 is no limit. Default 64, and none where every listener is on loopback. */
+  connectionsPerAddress?: number;
+  /** Sessions of one identity; 0 is no limit. Default 256. */
+  sessionsPerIdentity?: number;
+  /** Credentials that may be refused before their connection is closed; 0 is no limit. Default 5. */
+  failuresPerConnection?: number;
+  /** Credentials of one address that may be refused in a minute before it is kept out for the rest of it; 0 is no limit. Default 30, and none where every listener is on loopback. */
+  failuresPerAddress?: number;
+  /** Bytes of the largest frame. Default 16 MiB. */
+  maxFrame?: number;
+  /** Requests of a session that run at the same time. Default 1,024. */
+  maxInFlight?: number;
+  /** Bytes that may wait for a caller who does not read. Default 64 MiB. */
+  maxQueued?: number;
+  /** How long a client may take to open its session. Default 5,000. */
+  openTimeout?: number;
+  /** How often a silent byte stream is probed. Default 20,000. */
+  pingInterval?: number;
+  /** How long a byte stream may be silent. Default 60,000. */
+  deadAfter?: number;
+}
+
+/** A span of time: milliseconds, or as in '1m30s'. */
+export type Duration = number | string;
+
+/** The structure of a node's configuration: the keys of the file, in camel case. docs/config.md describes each. */
+export interface Configuration {
+  node?: { name?: string; key?: string; drain?: Duration };
+  listeners?: { address: string; interfaces?: 'frames'[] }[];
+  tls?: { certificate?: string; key?: string };
+  auth?: {
+    authorizedKeys?: string;
+    revokedKeys?: string;
+    apiKeyFile?: string;
+    defaultScopes?: string[];
+    allowAnonymous?: boolean;
+    replayWindow?: boolean;
+    keys?: {
+      publicKey: string; scopes?: string[]; resources?: { [type: string]: string[] }; from?: string[]; expires?: string;
+      certAuthority?: boolean; principals?: string[];
+    }[];
+    apiKeys?: {
+      prefix: string; sha256: string; description?: string; scopes?: string[]; resources?: { [type: string]: string[] };
+      created?: string; expires?: string;
+    }[];
+  };
+  access?: AccessRule[];
+  forwarding?: {
+    default?: 'allow' | 'deny';
+    rules?: { target: string; action: 'allow' | 'deny'; principals?: string[]; transports?: ('quic' | 'tls' | 'tcp' | 'unix')[] }[];
+  };
+  limits?: Omit<Limits, 'openTimeout' | 'pingInterval' | 'deadAfter'> & { openTimeout?: Duration; pingInterval?: Duration; deadAfter?: Duration };
+  log?: { level?: 'debug' | 'info' | 'warn' | 'error'; format?: 'text' | 'json' };
+  audit?: { file?: string };
+  traces?: { endpoint?: string; headers?: { [name: string]: string }; ratio?: number };
+}
+
+/** What a reload has done. */
+export interface Reloaded {
+  /** Keys of the configuration whose values differ from before, as in 'limits.connections'. */
+  changed: string[];
+  /** Keys that differ from what the server was started with, and wait for the next start. */
+  restart: string[];
+  /** Authorized keys and authorities, and API keys, that there are now. */
+  keys: number;
+  apiKeys: number;
+  /** Sessions that were ended because their credential is not accepted any more. */
+  ended: number;
 }
 
 /** Who calls an operation whose path matches needs the scopes. */
@@ -351,6 +429,12 @@ export class Server extends Node<ServerEvents> {
   readonly fingerprint: string;
   /** The sessions that are open now. */
   readonly sessions: Session[];
+  /**
+   * Reads the configuration again, with the files that it names; options that are given take the place of those of serve(). Sessions
+   * whose credential is not accepted any more end. A mistake changes nothing, and rejects with INVALID_INPUT: details.errors says
+   * what and where.
+   */
+  reload(options?: ReloadOptions): Promise<Reloaded>;
 }
 
 /** Connects to a head. Rejects with AlknetError: UNAUTHENTICATED, UNAVAILABLE, TIMEOUT, INVALID_INPUT or PROTOCOL_ERROR. */

@@ -58,12 +58,17 @@ class Node extends EventEmitter {
 
   onOpened(told) {
     this.#opening.resolve(told);
-    if (!this.#early) return;
     // Behind the promises that lead to the application: it shall have listened.
     setImmediate(() => {
-      const early = this.#early;
+      const early = this.#early ?? [];
       this.#early = undefined;
-      for (const event of early) setImmediate(() => this.emit(...event));
+      for (const event of early) {
+        try {
+          this.emit(...event);
+        } catch (error) {
+          process.nextTick(() => { throw error; }); // a listener's: the others are told all the same
+        }
+      }
     });
   }
 
@@ -143,6 +148,22 @@ class Node extends EventEmitter {
         },
       });
       engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
+    });
+  }
+
+  /** Sends a command about the open node that is answered with a value. */
+  _ask(command, text) {
+    if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
+    const at = {};
+    Error.captureStackTrace(at, this._ask);
+    return new Promise((resolve, reject) => {
+      engine.pin();
+      const number = engine.addRequest({
+        event: () => {}, completed: () => {},
+        responded: (output) => { engine.unpin(); resolve(output); },
+        failed: (payload) => { engine.unpin(); reject(fromEngine(payload, undefined, at)); },
+      });
+      engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
     });
   }
 

@@ -5,8 +5,38 @@ const { Session } = require('./session.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
-const OPTIONS = ['listen', 'key', 'passphrase', 'identity', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'name', 'drain', 'limits', 'access', 'signal'];
-const LIMITS = ['maxFrame', 'maxInFlight', 'maxQueued'];
+// Those that a reload may give anew.
+const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
+const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
+const MAX = 2 ** 31 - 1;
+// The least of each limit; 0 is no limit where it may be 0.
+const LIMITS = {
+  connections: 0, connectionsPerAddress: 0, sessionsPerIdentity: 0, failuresPerConnection: 0, failuresPerAddress: 0,
+  maxFrame: 1, maxInFlight: 1, maxQueued: 1, openTimeout: 1, pingInterval: 1, deadAfter: 1,
+};
+
+/** The options that serve and reload share, as the engine reads them. */
+function engineOptions(options) {
+  const out = {};
+  const { config, authorizedKeys, limits } = options;
+  if (typeof config === 'string') out.configPath = config;
+  else if (config !== undefined) {
+    if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new TypeError(`the option config must be the path of a file or an object, not ${check.describe(config)}`);
+    out.config = JSON.parse(check.json(config, 'the option config'));
+  }
+  if (typeof authorizedKeys === 'string') out.authorizedKeysPath = authorizedKeys;
+  else if (authorizedKeys !== undefined) out.authorizedKeys = check.strings(authorizedKeys, 'authorizedKeys');
+  if (options.defaultScopes !== undefined) out.defaultScopes = check.strings(options.defaultScopes, 'defaultScopes');
+  if (options.allowAnonymous !== undefined) out.allowAnonymous = check.boolean(options.allowAnonymous, 'allowAnonymous');
+  if (options.drain !== undefined) out.drain = check.milliseconds(options.drain, 'drain', 0);
+  if (limits !== undefined) {
+    check.known(limits, Object.keys(LIMITS), 'limits');
+    for (const [name, value] of Object.entries(limits)) check.integer(value, `limits.${name}`, LIMITS[name], MAX);
+    out.limits = limits;
+  }
+  if (options.access !== undefined) out.access = accessRules(options.access);
+  return out;
+}
 
 function accessRules(rules) {
   if (!Array.isArray(rules)) throw new TypeError(`the option access must be an array of rules, not ${check.describe(rules)}`);
@@ -23,27 +53,26 @@ class Server extends Node {
 
   static async open(options = {}) {
     check.known(options, OPTIONS, 'serve');
-    const out = {};
-    const { listen, authorizedKeys } = options;
+    const out = engineOptions(options);
+    const { listen } = options;
     if (listen !== undefined) out.listen = typeof listen === 'string' ? [listen] : check.strings(listen, 'listen');
-    if (typeof authorizedKeys === 'string') out.authorizedKeysPath = authorizedKeys;
-    else if (authorizedKeys !== undefined) out.authorizedKeys = check.strings(authorizedKeys, 'authorizedKeys');
-    if (options.defaultScopes !== undefined) out.defaultScopes = check.strings(options.defaultScopes, 'defaultScopes');
-    if (options.allowAnonymous !== undefined) out.allowAnonymous = check.boolean(options.allowAnonymous, 'allowAnonymous');
     if (options.name !== undefined) out.name = check.string(options.name, 'name');
-    if (options.drain !== undefined) out.drain = check.milliseconds(options.drain, 'drain', 0);
-    if (options.limits !== undefined) {
-      check.known(options.limits, LIMITS, 'limits');
-      for (const [name, value] of Object.entries(options.limits)) check.integer(value, `limits.${name}`, 1, 2 ** 31 - 1);
-      out.limits = options.limits;
-    }
-    if (options.access !== undefined) out.access = accessRules(options.access);
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
     keyOptions(out, options);
     const server = new Server();
     server.#told = await server._open('serve', out, options);
     return server;
+  }
+
+  /**
+   * Reads the configuration again, with the files that it names; options that are
+   * given take the place of those of serve(). Sessions whose credential is not
+   * accepted any more end. A mistake changes nothing.
+   */
+  async reload(options = {}) {
+    check.known(options, DYNAMIC, 'reload');
+    return this._ask('reload', JSON.stringify(engineOptions(options)));
   }
 
   /** The first address, for clients: it pins the server's key. */

@@ -39,7 +39,8 @@ type endpoint struct {
 	registry *call.Registry
 	cancel   context.CancelFunc // stops a connect or serve that is under way
 	client   *node.Client       // one of the two, once opened
-	head     *node.Head
+	head     *node.Server
+	served   *serving  // of a server: its options
 	identity *identity // what it signs with, if that is of a store
 	cause    error     // why it was ended from here; guarded by environment.mu
 }
@@ -147,6 +148,10 @@ func (e *environment) command(line []byte, touched map[*call.Session]struct{}) b
 	case "serve":
 		if n, options := f.number(), f.next(); !f.bad {
 			e.open(n, options, e.serve)
+		}
+	case "reload":
+		if n, req, options := f.number(), f.number(), f.next(); !f.bad {
+			e.reload(n, req, options)
 		}
 	case "close":
 		if n, options := f.number(), f.next(); !f.bad {

@@ -7,14 +7,11 @@ import (
 	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
-	"os"
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/principal"
 )
 
 // version is set by the build.
@@ -30,29 +27,16 @@ type keyOptions struct {
 
 type connectOptions struct {
 	keyOptions
-	Address    string   `json:"address"`
-	Token      string   `json:"token"`
-	Insecure   bool     `json:"insecure"`
-	CA         string   `json:"ca"`
-	Timeout    float64  `json:"timeout"`
-	Reconnect  *bool    `json:"reconnect"`
-	Agent      string   `json:"agent"`
-	PeerScopes []string `json:"peerScopes"`
-	Head       int64    `json:"head"` // a server whose operations the connection offers
-}
-
-type serveOptions struct {
-	keyOptions
-	Listen             []string    `json:"listen"`
-	AuthorizedKeys     []string    `json:"authorizedKeys"`
-	AuthorizedKeysPath string      `json:"authorizedKeysPath"`
-	DefaultScopes      []string    `json:"defaultScopes"`
-	AllowAnonymous     bool        `json:"allowAnonymous"`
-	Name               string      `json:"name"`
-	Drain              *float64    `json:"drain"`
-	Limits             call.Limits `json:"limits"`
-
-	Access []call.AccessRule `json:"access"`
+	Address     string   `json:"address"`
+	Token       string   `json:"token"`
+	Certificate string   `json:"certificate"`
+	Insecure    bool     `json:"insecure"`
+	CA          string   `json:"ca"`
+	Timeout     float64  `json:"timeout"`
+	Reconnect   *bool    `json:"reconnect"`
+	Agent       string   `json:"agent"`
+	PeerScopes  []string `json:"peerScopes"`
+	Head        int64    `json:"head"` // a server whose operations the connection offers
 }
 
 // secrets are the attachments that a command names.
@@ -159,7 +143,7 @@ func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 		e.mu.Unlock()
 	}
 	cfg := node.ClientConfig{
-		Address: o.Address, Key: key, Token: o.Token, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
+		Address: o.Address, Key: key, Token: o.Token, Certificate: o.Certificate, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
 		AfterBatch: e.queue.wake, OnState: func(s node.State) { e.state(n, s) },
 	}
@@ -208,73 +192,6 @@ func (e *environment) state(n int64, s node.State) {
 			e.post(kindClosed, n, []byte("null"))
 		}
 	}
-}
-
-func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
-	var o serveOptions
-	if err := json.Unmarshal(text, &o); err != nil {
-		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
-	}
-	key, err := e.signer(ep, &o.keyOptions, named)
-	named.wipe()
-	if err != nil {
-		return err
-	}
-	if key == nil {
-		if key, err = auth.GenerateKey(); err != nil {
-			return err
-		}
-	}
-	var grants []auth.Grant
-	for i, line := range o.AuthorizedKeys {
-		granted, err := auth.ParseAuthorizedKeys(fmt.Sprintf("authorizedKeys[%d]", i), []byte(line))
-		if err != nil {
-			return call.Errorf(call.InvalidInput, "%w", err)
-		}
-		grants = append(grants, granted...)
-	}
-	if o.AuthorizedKeysPath != "" {
-		data, err := os.ReadFile(o.AuthorizedKeysPath)
-		if err != nil {
-			return call.Errorf(call.InvalidInput, "read the authorized keys: %w", err)
-		}
-		granted, err := auth.ParseAuthorizedKeys(o.AuthorizedKeysPath, data)
-		if err != nil {
-			return call.Errorf(call.InvalidInput, "%w", err)
-		}
-		grants = append(grants, granted...)
-	}
-	if err := ep.registry.SetAccessRules(o.Access); err != nil {
-		return call.Errorf(call.InvalidInput, "%w", err)
-	}
-	if err := node.AddBuiltins(ep.registry, node.Info{
-		Name: o.Name, Version: version, EndpointID: principal.EndpointID(key.Public().(ed25519.PublicKey)), Started: time.Now().UTC(),
-	}); err != nil {
-		return err
-	}
-	cfg := node.HeadConfig{
-		Listen: o.Listen, Key: key, Provider: auth.NewKeySet(grants, o.DefaultScopes), AllowAnonymous: o.AllowAnonymous,
-		Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, Limits: o.Limits, AfterBatch: e.queue.wake,
-		OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
-		OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
-	}
-	if o.Drain != nil {
-		cfg.Drain = max(milliseconds(*o.Drain), time.Millisecond)
-	}
-	head, err := node.Serve(ctx, cfg)
-	if err != nil {
-		return call.Errorf(call.Unavailable, "%w", err)
-	}
-	if !e.keep(n, func() { ep.head = head }) {
-		_ = head.Close()
-		return errClosed
-	}
-	payload, err := json.Marshal(map[string]any{"endpointId": head.EndpointID(), "fingerprint": head.Fingerprint(), "addresses": head.Addresses()})
-	if err != nil {
-		return err
-	}
-	e.post(kindOpened, n, payload)
-	return nil
 }
 
 type closeOptions struct {

@@ -1,6 +1,11 @@
 package config
 
-import "time"
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
 
 // Config is the whole configuration of a node. Default gives one that works, and
 // Load one that was put together from several sources. It is not changed after
@@ -158,7 +163,8 @@ type ForwardingRule struct {
 type Limits struct {
 	// Connections bounds the connections of all addresses together; 0 is no limit.
 	Connections int `toml:"connections" json:"connections" min:"0" max:"1000000"`
-	// ConnectionsPerAddress bounds the connections of one address; 0 is no limit.
+	// ConnectionsPerAddress bounds the connections of one address; 0 is no limit, and the
+	// default where every listener is on loopback, which strangers do not reach.
 	ConnectionsPerAddress int `toml:"connections_per_address" json:"connectionsPerAddress" min:"0" max:"1000000"`
 	// SessionsPerIdentity bounds the sessions of one identity; 0 is no limit.
 	SessionsPerIdentity int `toml:"sessions_per_identity" json:"sessionsPerIdentity" min:"0" max:"1000000"`
@@ -166,7 +172,8 @@ type Limits struct {
 	// before it is closed; 0 is no limit.
 	FailuresPerConnection int `toml:"failures_per_connection" json:"failuresPerConnection" min:"0" max:"1000000"`
 	// FailuresPerAddress is how many credentials of one address may be refused in a
-	// minute before it is kept out for the rest of that minute; 0 is no limit.
+	// minute before it is kept out for the rest of that minute; 0 is no limit, and the
+	// default where every listener is on loopback.
 	FailuresPerAddress int `toml:"failures_per_address" json:"failuresPerAddress" min:"0" max:"1000000"`
 	// MaxFrame is the largest frame taken, in bytes.
 	MaxFrame int `toml:"max_frame" json:"maxFrame" min:"1024" max:"67108864"`
@@ -228,4 +235,36 @@ func Default() *Config {
 		Traces:  Traces{Ratio: 1},
 		origins: map[string]Origin{},
 	}
+}
+
+// settle fills in the defaults that depend on other values.
+func (c *Config) settle() {
+	for _, l := range c.Listeners {
+		if !local(l.Address) {
+			return
+		}
+	}
+	for key, limit := range map[string]*int{
+		"limits.connections_per_address": &c.Limits.ConnectionsPerAddress, "limits.failures_per_address": &c.Limits.FailuresPerAddress,
+	} {
+		if _, set := c.origins[key]; !set {
+			*limit = 0
+		}
+	}
+}
+
+// local reports whether only this machine reaches a listener.
+func local(address string) bool {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		rest = address
+	} else if scheme == "unix" {
+		return true
+	}
+	host, _, err := net.SplitHostPort(rest)
+	if err != nil {
+		host = strings.Trim(rest, "[]") // it names no port
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
 }

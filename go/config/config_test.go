@@ -208,6 +208,25 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// Where strangers cannot come from, nobody is counted unless it was asked for.
+func TestLimitsOfLoopback(t *testing.T) {
+	for listener, want := range map[string]int{
+		"127.0.0.1:1": 0, "[::1]:1": 0, "tcp://localhost": 0, "unix:///run/s": 0, "quic://127.0.0.9:0": 0,
+		":1": 64, "0.0.0.0:1": 64, "[::]:1": 64, "192.0.2.1:1": 64, "example.com:1": 64,
+	} {
+		c, err := Load(Sources{Flags: []Setting{{"listen", "unix:///s," + listener, "--listen"}}})
+		must(t, err)
+		if c.Limits.ConnectionsPerAddress != want || (c.Limits.FailuresPerAddress == 0) != (want == 0) {
+			t.Errorf("%s: %+v", listener, c.Limits)
+		}
+	}
+	c, err := Load(Sources{Flags: []Setting{{"limits.connections_per_address", "3", "--set"}}})
+	must(t, err)
+	if c.Limits.ConnectionsPerAddress != 3 || c.Limits.FailuresPerAddress != 0 {
+		t.Errorf("%+v", c.Limits)
+	}
+}
+
 func TestErrorsUnwrap(t *testing.T) {
 	_, err := Parse("alknet.toml", []byte("[node]\nnme = 1\nkee = 2\n"))
 	all, ok := AsErrors(errors.Join(errors.New("other"), err))

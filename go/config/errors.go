@@ -119,5 +119,9 @@ func (c *Config) Origin(key string) Origin {
 // Errorf makes an error about the value of a key, placed where that came from. A %w
 // cause is part of the message.
 func (c *Config) Errorf(key, format string, args ...any) *Error {
-	return &Error{Origin: c.Origin(key), Key: key, Message: fmt.Errorf(format, args...).Error()}
+	origin := c.Origin(key)
+	if origin.Source == optionsSource {
+		key = camelCase(key)
+	}
+	return &Error{Origin: origin, Key: key, Message: fmt.Errorf(format, args...).Error()}
 }

@@ -35,6 +35,7 @@ func (k kind) wants() string {
 // field is one key of the configuration, read from the structure's tags.
 type field struct {
 	name     string // in the file
+	jsonName string // in the programmatic options
 	goName   string
 	owner    reflect.Type // the struct that has it
 	index    int          // in its struct
@@ -86,7 +87,7 @@ func fieldsOf(t reflect.Type, restart bool) []*field {
 			continue
 		}
 		f := &field{
-			name: name, goName: member.Name, owner: t, index: i, min: member.Tag.Get("min"), max: member.Tag.Get("max"),
+			name: name, jsonName: jsonNameOf(member), goName: member.Name, owner: t, index: i, min: member.Tag.Get("min"), max: member.Tag.Get("max"),
 			required: member.Tag.Get("required") != "", restart: restart || member.Tag.Get("restart") != "",
 			secret: member.Tag.Get("secret") != "", path: member.Tag.Get("path") != "",
 		}

@@ -14,6 +14,9 @@ type Sources struct {
 	Read func(name string) ([]byte, error)
 	// Optional lets the file be missing.
 	Optional bool
+	// Options are the structure as JSON, with the names of the programmatic options:
+	// {"limits":{"connectionsPerAddress":8}}. Of two, the last holds.
+	Options [][]byte
 	// Environ are variables "NAME=value", as os.Environ gives them.
 	Environ []string
 	// Flags are the strongest; of two with one key the last holds.
@@ -46,6 +49,12 @@ func Load(s Sources) (*Config, error) {
 			return nil, Errors{{Origin: Origin{File: s.File}, Message: "the configuration cannot be read: " + err.Error()}}
 		}
 	}
+	for _, options := range s.Options {
+		if err := c.parseOptions(options); err != nil {
+			all, _ := AsErrors(err)
+			bad = append(bad, all...)
+		}
+	}
 	settings, unknown := fromEnvironment(s.Environ)
 	bad = append(bad, unknown...)
 	for _, setting := range append(settings, s.Flags...) {
@@ -56,6 +65,7 @@ func Load(s Sources) (*Config, error) {
 	if len(bad) > 0 {
 		return nil, bad.sorted()
 	}
+	c.settle()
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

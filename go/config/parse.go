@@ -22,6 +22,7 @@ func Parse(file string, data []byte) (*Config, error) {
 	if err := c.parse(file, data); err != nil {
 		return nil, err
 	}
+	c.settle()
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

@@ -164,13 +164,15 @@ func (l *credentialLoader) key(key string, k config.Key) {
 	l.Grants = append(l.Grants, grant)
 }
 
-// NewPolicy makes what a head decides by from a configuration. replays is shared by
-// the policies of one head; it is used when the configuration asks for it.
-func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow) (Policy, auth.Credentials, error) {
+// NewPolicy makes what a head decides by from a configuration, and more authorized
+// keys. replays is shared by the policies of one head; it is used when the
+// configuration asks for it.
+func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow, more ...auth.Grant) (Policy, auth.Credentials, error) {
 	credentials, err := LoadCredentials(cfg, home)
 	if err != nil {
 		return Policy{}, credentials, err
 	}
+	credentials.Grants = append(credentials.Grants, more...)
 	if cfg.Auth.ReplayWindow {
 		credentials.Replays = replays
 	}

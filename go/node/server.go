@@ -21,6 +21,9 @@ type ServerConfig struct {
 	HeadConfig
 	// Load reads the configuration: once to start, and again for each reload.
 	Load func() (*config.Config, error)
+	// Grants, if set, gives authorized keys beside those of the configuration, each time
+	// that it is loaded. An error is one of the configuration.
+	Grants func() ([]auth.Grant, error)
 	// Home is the state folder, whose files are used where the configuration names
 	// none; "" for none.
 	Home string
@@ -79,7 +82,7 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err := Check(loaded, cfg.Home); err != nil {
 		return nil, err
 	}
-	policy, credentials, err := NewPolicy(loaded, cfg.Home, &s.replays)
+	policy, credentials, err := s.policyOf(loaded)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +114,18 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	return s, nil
 }
 
+// policyOf makes what the head decides by from a configuration.
+func (s *Server) policyOf(cfg *config.Config) (Policy, auth.Credentials, error) {
+	var more []auth.Grant
+	if s.cfg.Grants != nil {
+		var err error
+		if more, err = s.cfg.Grants(); err != nil {
+			return Policy{}, auth.Credentials{}, err
+		}
+	}
+	return NewPolicy(cfg, s.cfg.Home, &s.replays, more...)
+}
+
 // observe prepares what the server tells of itself.
 func (s *Server) observe(cfg *config.Config) error {
 	id, ok := s.cfg.Key.Public().(ed25519.PublicKey)
@@ -129,10 +144,13 @@ func (s *Server) observe(cfg *config.Config) error {
 	}
 	var tracer *trace.Tracer
 	if cfg.Traces.Endpoint != "" {
-		tracer = trace.New(trace.Config{
+		var err error
+		if tracer, err = trace.New(trace.Config{
 			Endpoint: cfg.Traces.Endpoint, Headers: cfg.Traces.Headers, Ratio: cfg.Traces.Ratio,
 			Node: principal.EndpointID(id), Version: s.cfg.Version, Logger: s.cfg.Logger,
-		})
+		}); err != nil {
+			return config.Errors{cfg.Errorf("traces", "%w", err)}
+		}
 	}
 	s.tells = newTelemetry(s.cfg.Version, s.cfg.Audit, tracer)
 	s.tells.reloaded.Store(time.Now().Unix())
@@ -236,7 +254,7 @@ func (s *Server) reload() (Reloaded, error) {
 	var policy Policy
 	var credentials auth.Credentials
 	if err == nil {
-		policy, credentials, err = NewPolicy(next, s.cfg.Home, &s.replays)
+		policy, credentials, err = s.policyOf(next)
 	}
 	if err == nil {
 		err = s.openAudit(next)

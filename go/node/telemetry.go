@@ -1,6 +1,7 @@
 package node
 
 import (
+	"maps"
 	"net"
 	"runtime"
 	"strings"
@@ -23,8 +24,8 @@ type telemetry struct {
 	tracer *trace.Tracer // nil when nothing is traced
 
 	inFlight   atomic.Int64
-	operations sync.Map // name -> *operationFigures
-	known      atomic.Int64
+	mu         sync.Mutex
+	operations atomic.Pointer[map[string]*operationFigures] // replaced as a whole, under mu
 	requests   *metrics.Counters
 	durations  *metrics.Histograms
 	refused    *metrics.Counters
@@ -41,7 +42,6 @@ type telemetry struct {
 type operationFigures struct {
 	duration *metrics.Histogram
 	ok       *metrics.Counter
-	failed   sync.Map // call.Code -> *metrics.Counter
 }
 
 // maxFigures bounds the operations that have figures of their own; workers may
@@ -57,6 +57,7 @@ var buckets = []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.0
 
 func newTelemetry(version string, log *audit.Log, tracer *trace.Tracer) *telemetry {
 	t := &telemetry{audit: log, tracer: tracer}
+	t.operations.Store(&map[string]*operationFigures{})
 	s := &t.set
 	begun := time.Now()
 	s.GaugeBy("alknet_build_info", "The version, as a label; the value is 1.", "version", func() map[string]float64 { return map[string]float64{version: 1} })
@@ -100,35 +101,45 @@ func (t *telemetry) follow(h *Head) {
 	t.set.Gauge("alknet_nodes", "Nodes that are registered.", func() float64 { return float64(h.table.Len()) })
 }
 
-// figures returns those of an operation.
-func (t *telemetry) figures(operation string) *operationFigures {
-	if found, ok := t.operations.Load(operation); ok {
-		return found.(*operationFigures)
-	}
-	if t.known.Load() >= maxFigures && operation != manyOperations {
-		return t.figures(manyOperations)
-	}
-	made := &operationFigures{duration: t.durations.With(operation), ok: t.requests.With(operation, "OK")}
-	found, had := t.operations.LoadOrStore(operation, made)
-	if !had {
-		t.known.Add(1)
-	}
-	return found.(*operationFigures)
-}
-
+// count is on the way of every answer, on a goroutine whose stack is small as long as
+// nothing makes it grow: what is rare is in functions of its own.
 func (t *telemetry) count(r *call.Request, err *call.Error) {
-	f := t.figures(r.Operation())
+	f := (*t.operations.Load())[r.Operation()]
+	if f == nil {
+		f = t.figures(r.Operation())
+	}
 	f.duration.Observe(r.Elapsed().Seconds())
 	if err == nil {
 		f.ok.Add(1)
-		return
+	} else {
+		t.failed(r, err)
 	}
-	found, ok := f.failed.Load(err.Code)
-	if !ok {
-		// The codes that operations declare come from other nodes too.
-		found, _ = f.failed.LoadOrStore(err.Code, t.requests.With(r.Operation(), string(err.Code)))
+}
+
+// figures makes those of an operation, and returns them.
+func (t *telemetry) figures(operation string) *operationFigures {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	known := *t.operations.Load()
+	if len(known) >= maxFigures {
+		operation = manyOperations
 	}
-	found.(*metrics.Counter).Add(1)
+	if found := known[operation]; found != nil {
+		return found
+	}
+	made := &operationFigures{duration: t.durations.With(operation), ok: t.requests.With(operation, "OK")}
+	next := maps.Clone(known)
+	next[operation] = made
+	t.operations.Store(&next)
+	return made
+}
+
+func (t *telemetry) failed(r *call.Request, err *call.Error) {
+	operation := r.Operation()
+	if (*t.operations.Load())[operation] == nil {
+		operation = manyOperations
+	}
+	t.requests.With(operation, string(err.Code)).Add(1) // operations declare codes of their own
 }
 
 // Began implements call.Observer.
@@ -160,12 +171,16 @@ func (t *telemetry) Ended(r *call.Request, err *call.Error) {
 	t.inFlight.Add(-1)
 	t.count(r, err)
 	if audited(r.Operation(), code) {
-		e := audit.Event{Event: "request", Address: r.Session().Origin(), Operation: r.Operation(), Code: code}
-		if id := r.Identity(); id != nil {
-			e.Identity = id.ID
-		}
-		t.audit.Record(e)
+		t.record(r, code)
 	}
+}
+
+func (t *telemetry) record(r *call.Request, code string) {
+	e := audit.Event{Event: "request", Address: r.Session().Origin(), Operation: r.Operation(), Code: code}
+	if id := r.Identity(); id != nil {
+		e.Identity = id.ID
+	}
+	t.audit.Record(e)
 }
 
 // Refused implements call.Observer.

@@ -1,9 +1,12 @@
 package trace
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -53,6 +56,15 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func newTracer(t *testing.T, cfg Config) *Tracer {
+	t.Helper()
+	tracer, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tracer
+}
+
 // collector takes batches as an OpenTelemetry collector does.
 type collector struct {
 	*httptest.Server
@@ -85,7 +97,7 @@ func newCollector(t *testing.T, status int) *collector {
 
 func TestSpans(t *testing.T) {
 	c := newCollector(t, 200)
-	tracer := New(Config{Endpoint: c.URL + "/v1/traces", Headers: map[string]string{"x-key": "k"}, Ratio: 1, Node: "edge", Version: "1"})
+	tracer := newTracer(t, Config{Endpoint: c.URL + "/v1/traces", Headers: map[string]string{"x-key": "k"}, Ratio: 1, Node: "edge", Version: "1"})
 	const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	parent := tracer.Start(caller, "/dev1/fs/read", Server)
 	child := tracer.Start(parent.Context().String(), "/l/op", Internal)
@@ -136,8 +148,8 @@ func TestRatio(t *testing.T) {
 // A collector that fails, or is not there, costs spans and nothing else.
 func TestLostSpans(t *testing.T) {
 	failing := newCollector(t, 503)
-	for _, endpoint := range []string{failing.URL + "/v1/traces", "http://127.0.0.1:1/v1/traces", "http://bad host/"} {
-		tracer := New(Config{Endpoint: endpoint, Ratio: 1})
+	for _, endpoint := range []string{failing.URL + "/v1/traces", "http://127.0.0.1:1/v1/traces"} {
+		tracer := newTracer(t, Config{Endpoint: endpoint, Ratio: 1})
 		const n = maxWaiting + 2*maxBatch
 		for range n {
 			tracer.Start("", "/a/b", Server).End("", false)
@@ -163,12 +175,81 @@ func TestStuckCollector(t *testing.T) {
 	}))
 	defer stuck.Close()
 	defer close(release)
-	tracer := New(Config{Endpoint: stuck.URL, Ratio: 1})
+	tracer := newTracer(t, Config{Endpoint: stuck.URL, Ratio: 1})
 	tracer.Start("", "/a/b", Server).End("", false)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	tracer.Close(ctx)
 	if tracer.Dropped() != 1 {
 		t.Errorf("%d dropped", tracer.Dropped())
+	}
+}
+
+func TestEndpointsThatAreWrong(t *testing.T) {
+	for _, cfg := range []Config{
+		{Endpoint: ""}, {Endpoint: "http://bad host/"}, {Endpoint: "ftp://127.0.0.1/"}, {Endpoint: "127.0.0.1:4318"},
+		{Endpoint: "http://127.0.0.1/", Headers: map[string]string{"a\r\nb": "x"}}, {Endpoint: "http://127.0.0.1/", Headers: map[string]string{"a": "x\r\nb: y"}},
+	} {
+		if tracer, err := New(cfg); err == nil {
+			tracer.Close(context.Background())
+			t.Errorf("%+v was taken", cfg)
+		}
+	}
+}
+
+// What a collector may answer, and what is said of it.
+func TestAnswers(t *testing.T) {
+	for answer, want := range map[string]string{
+		"HTTP/1.1 200 OK\r\n\r\n": "", "HTTP/1.0 204 No Content\r\n\r\n": "", "HTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 202 Accepted\r\n\r\n": "",
+		"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\n\r\n": "307", "HTTP/1.1 429 Too Many Requests\r\n\r\n": "429",
+		"SSH-2.0-OpenSSH\r\n": "does not answer as HTTP", "": "EOF", "HTTP/1.1 100 Continue\r\n": "EOF",
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			request, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if body, err := io.ReadAll(request.Body); err != nil || string(body) != "{}" {
+				t.Errorf("body %q, %v", body, err)
+			}
+			_, _ = io.WriteString(conn, answer)
+		}()
+		p, err := newPoster("http://"+listener.Addr().String()+"/v1/traces?x=1", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.post(context.Background(), []byte("{}"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", answer, err, want)
+		}
+		_ = listener.Close()
+		<-served
+	}
+}
+
+// Over https the collector's certificate is verified.
+func TestUntrustedCollector(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was told") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	defer server.Close()
+	p, err := newPoster(server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.post(context.Background(), []byte("{}")); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -1,12 +1,8 @@
 package trace
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,7 +38,7 @@ type Config struct {
 // Tracer makes spans. It is safe for concurrent use.
 type Tracer struct {
 	cfg     Config
-	client  *http.Client
+	poster  *poster
 	waiting chan *Span
 	stop    chan struct{}
 	done    chan struct{}
@@ -54,19 +50,19 @@ type Tracer struct {
 	ctx     context.Context
 }
 
-// New starts a tracer. Close ends it.
-func New(cfg Config) *Tracer {
+// New starts a tracer. Close ends it. The error is about the endpoint or the headers.
+func New(cfg Config) (*Tracer, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	t := &Tracer{
-		cfg: cfg, waiting: make(chan *Span, maxWaiting), stop: make(chan struct{}), done: make(chan struct{}),
-		// One of its own: its connections end with it, and a redirect is no collector.
-		client: &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+	poster, err := newPoster(cfg.Endpoint, cfg.Headers)
+	if err != nil {
+		return nil, err
 	}
+	t := &Tracer{cfg: cfg, poster: poster, waiting: make(chan *Span, maxWaiting), stop: make(chan struct{}), done: make(chan struct{})}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	go t.run()
-	return t
+	return t, nil
 }
 
 // Kind is what a span is of.
@@ -136,7 +132,6 @@ func (t *Tracer) Close(ctx context.Context) {
 		<-t.done
 	}
 	t.cancel()
-	t.client.CloseIdleConnections()
 }
 
 func (t *Tracer) run() {
@@ -178,7 +173,9 @@ func (t *Tracer) run() {
 
 // send gives a batch to the collector, once.
 func (t *Tracer) send(batch []*Span) {
-	err := t.export(appendBatch(nil, &t.cfg, batch))
+	ctx, cancel := context.WithTimeout(t.ctx, exportTime)
+	defer cancel()
+	err := t.poster.post(ctx, appendBatch(nil, &t.cfg, batch))
 	if err == nil {
 		t.sent.Add(uint64(len(batch)))
 		return
@@ -188,28 +185,4 @@ func (t *Tracer) send(batch []*Span) {
 		t.told = time.Now()
 		t.cfg.Logger.Warn("traces are lost: the collector does not take them", "endpoint", t.cfg.Endpoint, "error", err, "lost", t.dropped.Load())
 	}
-}
-
-func (t *Tracer) export(body []byte) error {
-	ctx, cancel := context.WithTimeout(t.ctx, exportTime)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.cfg.Endpoint, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "alknet/"+t.cfg.Version)
-	for name, value := range t.cfg.Headers {
-		request.Header.Set(name, value)
-	}
-	response, err := t.client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10)) // read, so that the connection is used again
-	if response.StatusCode/100 != 2 {
-		return fmt.Errorf("it answers %s", response.Status)
-	}
-	return nil
 }

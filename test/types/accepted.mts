@@ -64,6 +64,10 @@ void (await secrets.password('example.com', { length: 12, classes: ['lower', 'di
 void (await secrets.ethereum.signTypedData({ types: {}, primaryType: 'Mail', domain: { chainId: 1n }, message: {} }, { index: 1 })).startsWith('0x');
 const identity: SecretIdentity = secrets.identity();
 await connect(server.address, { identity });
+const reloaded = await server.reload({ config: { limits: { connections: 9, openTimeout: '2s' }, auth: { keys: [{ publicKey: 'ssh-ed25519 AAAA', certAuthority: true }] } }, allowAnonymous: false });
+const endedSessions: number = reloaded.ended + reloaded.restart.length;
+await serve({ config: '/etc/alknet/alknet.toml', limits: { failuresPerAddress: 0 } });
+void endedSessions;
 await serve({ identity, listen: '127.0.0.1:0', authorizedKeys: [identity.publicKey] });
 const state: 'locked' | 'unlocked' = secrets.status.state;
 void [state, secrets.locked satisfies boolean, await secrets.authToken({ at: new Date() }), await secrets.sshPrivateKey({ passphrase: new Uint8Array(1) })];

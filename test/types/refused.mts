@@ -2,6 +2,10 @@
 import { AlknetError, Connection, SecretKey, SecretStore, connect, generateKey, generateMnemonic, serve } from 'alknet';
 
 const server = await serve();
+// @ts-expect-error listeners need a restart
+await server.reload({ listen: ':4433' });
+// @ts-expect-error the keys of the structure are in camel case
+await serve({ config: { limits: { max_frame: 1 } } });
 // @ts-expect-error an address is required
 await connect();
 // @ts-expect-error no such option

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/node"
+)
+
+// serveOptions are the options of serve, and those of reload that are given anew.
+type serveOptions struct {
+	keyOptions
+	Config             json.RawMessage `json:"config"` // the configuration's structure
+	ConfigPath         string          `json:"configPath"`
+	Listen             []string        `json:"listen"`
+	AuthorizedKeys     []string        `json:"authorizedKeys"` // lines
+	AuthorizedKeysPath string          `json:"authorizedKeysPath"`
+	DefaultScopes      []string        `json:"defaultScopes"`
+	AllowAnonymous     *bool           `json:"allowAnonymous"`
+	Name               *string         `json:"name"`
+	Drain              *float64        `json:"drain"` // ms
+	Limits             json.RawMessage `json:"limits"`
+	Access             json.RawMessage `json:"access"`
+}
+
+// sources are where the configuration comes from: the file, then its structure, then
+// the options that are short for a part of it.
+func (o *serveOptions) sources() (config.Sources, error) {
+	from := config.Sources{File: o.ConfigPath}
+	if len(o.Config) > 0 {
+		from.Options = append(from.Options, o.Config)
+	}
+	type object = map[string]any
+	short, auth, own := object{}, object{}, object{}
+	if len(o.Listen) > 0 {
+		listeners := make([]object, len(o.Listen))
+		for i, address := range o.Listen {
+			listeners[i] = object{"address": address}
+		}
+		short["listeners"] = listeners
+	}
+	if o.AuthorizedKeysPath != "" {
+		auth["authorizedKeys"] = o.AuthorizedKeysPath
+	}
+	if o.DefaultScopes != nil {
+		auth["defaultScopes"] = o.DefaultScopes
+	}
+	if o.AllowAnonymous != nil {
+		auth["allowAnonymous"] = *o.AllowAnonymous
+	}
+	switch {
+	case o.Name != nil:
+		own["name"] = *o.Name
+	case o.ConfigPath == "" && len(o.Config) == 0:
+		own["name"] = "" // a program's own node has the name that it gives it
+	}
+	if o.Drain != nil {
+		own["drain"] = *o.Drain
+	}
+	if len(o.Limits) > 0 {
+		short["limits"] = o.Limits
+	}
+	if len(o.Access) > 0 {
+		short["access"] = o.Access
+	}
+	short["auth"], short["node"] = auth, own
+	raw, err := json.Marshal(short)
+	from.Options = append(from.Options, raw)
+	return from, err
+}
+
+// grants reads the lines of the option authorizedKeys.
+func (o *serveOptions) grants() ([]auth.Grant, error) {
+	var grants []auth.Grant
+	for i, line := range o.AuthorizedKeys {
+		granted, err := auth.ParseAuthorizedKeys(fmt.Sprintf("authorizedKeys[%d]", i), []byte(line))
+		if err != nil {
+			return nil, err
+		}
+		grants = append(grants, granted...)
+	}
+	return grants, nil
+}
+
+// serving are a server's options, which a reload may change.
+type serving struct {
+	reloading sync.Mutex // one at a time
+
+	mu      sync.Mutex
+	members map[string]json.RawMessage
+}
+
+// options returns the present ones.
+func (s *serving) options() (*serveOptions, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw, err := json.Marshal(s.members)
+	if err != nil {
+		return nil, err
+	}
+	var o serveOptions
+	return &o, json.Unmarshal(raw, &o)
+}
+
+// replace puts members in the place of those of the same names, and returns what
+// was before.
+func (s *serving) replace(members map[string]json.RawMessage) (before map[string]json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before = s.members
+	s.members = maps.Clone(before)
+	maps.Copy(s.members, members)
+	return before
+}
+
+func (s *serving) restore(members map[string]json.RawMessage) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members = members
+}
+
+func (s *serving) load() (*config.Config, error) {
+	o, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	from, err := o.sources()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(from)
+}
+
+func (s *serving) grants() ([]auth.Grant, error) {
+	o, err := s.options()
+	if err != nil {
+		return nil, err
+	}
+	return o.grants()
+}
+
+func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
+	var o serveOptions
+	served := &serving{}
+	err := json.Unmarshal(text, &o)
+	if err == nil {
+		err = json.Unmarshal(text, &served.members)
+	}
+	if err != nil {
+		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
+	}
+	key, err := e.signer(ep, &o.keyOptions, named)
+	named.wipe()
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		if key, err = e.keyOf(served); err != nil {
+			return configError(err)
+		}
+	}
+	server, err := node.Start(ctx, node.ServerConfig{
+		HeadConfig: node.HeadConfig{
+			Key: key, Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, AfterBatch: e.queue.wake,
+			OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
+			OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
+		},
+		Load: served.load, Grants: served.grants, Version: version,
+	})
+	if err != nil {
+		return configError(err)
+	}
+	if !e.keep(n, func() { ep.head, ep.served = server, served }) {
+		_ = server.Close()
+		return errClosed
+	}
+	payload, err := json.Marshal(map[string]any{"endpointId": server.EndpointID(), "fingerprint": server.Fingerprint(), "addresses": server.Addresses()})
+	if err != nil {
+		return err
+	}
+	e.post(kindOpened, n, payload)
+	return nil
+}
+
+// keyOf reads the key that the configuration names, or makes one that lives as long
+// as the server.
+func (e *environment) keyOf(served *serving) (crypto.Signer, error) {
+	loaded, err := served.load()
+	if err != nil {
+		return nil, err
+	}
+	if loaded.Node.Key == "" {
+		return auth.GenerateKey()
+	}
+	key, err := auth.LoadPrivateKey(loaded.Node.Key, nil)
+	if err != nil {
+		return nil, loaded.Errorf("node.key", "%w", err)
+	}
+	return key, nil
+}
+
+// configError gives what keeps a server from starting, or from reloading, its code.
+func configError(err error) error {
+	var line *auth.LineError
+	wrong, ok := config.AsErrors(err)
+	switch {
+	case ok:
+		e := call.Errorf(call.InvalidInput, "%w", wrong)
+		e.Details, _ = json.Marshal(map[string]any{"errors": wrong}) // strings and numbers
+		return e
+	case errors.As(err, &line):
+		return call.Errorf(call.InvalidInput, "%w", err)
+	}
+	return call.Errorf(call.Unavailable, "%w", err)
+}
+
+// reload reads a server's configuration again, with options that take the place of
+// those that it was started with.
+func (e *environment) reload(n, req int64, text []byte) {
+	fail := func(err error) {
+		e.queue.add(kindError, req, asError(err).AppendJSON)
+		e.queue.wake()
+	}
+	e.mu.Lock()
+	var server *node.Server
+	var served *serving
+	if ep := e.nodes[n]; ep != nil {
+		server, served = ep.head, ep.served
+	}
+	e.mu.Unlock()
+	var members map[string]json.RawMessage
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &members); err != nil {
+			fail(call.Errorf(call.InvalidInput, "the options of reload: %w", err))
+			return
+		}
+	}
+	if server == nil {
+		fail(call.Errorf(call.Unavailable, "the node is closed"))
+		return
+	}
+	e.run(func() {
+		served.reloading.Lock()
+		defer served.reloading.Unlock()
+		before := served.replace(members)
+		done, err := server.Reload()
+		if err != nil {
+			served.restore(before)
+			fail(configError(err))
+			return
+		}
+		output, err := json.Marshal(map[string]any{"output": done})
+		if err != nil {
+			fail(err)
+			return
+		}
+		e.post(kindResponded, req, output)
+	})
+}
