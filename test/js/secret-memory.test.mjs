@@ -64,11 +64,14 @@ async function secretsOf(phrase, passphrase, plaintext) {
 
 /**
  * The memory of a process as a core file of the kernel holds it, piece by piece; with
- * all, also what is marked to be left out of core files.
+ * all, also what is marked to be left out of core files. It stands still meanwhile: a
+ * mapping that its collector gives back could not be read.
  */
 function* memoryOf(pid, { all }) {
   const fd = openSync(`/proc/${pid}/mem`);
+  globalThis.process.kill(pid, 'SIGSTOP');
   try {
+    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
     for (const mapping of readFileSync(`/proc/${pid}/smaps`, 'latin1').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
       const [, from, to, readable, name] = /^([0-9a-f]+)-([0-9a-f]+) (.)\S+ +\S+ +\S+ +\S+ *(.*)/.exec(mapping);
       const leftOut = / dd( |$)/m.test(/^VmFlags:.*/m.exec(mapping)[0]);
@@ -82,6 +85,7 @@ function* memoryOf(pid, { all }) {
       }
     }
   } finally {
+    globalThis.process.kill(pid, 'SIGCONT');
     closeSync(fd);
   }
 }
