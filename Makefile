@@ -106,6 +106,11 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 soak: ## Reload the configuration under load for a minute, and the other long tests of limits
 	ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
 
+.PHONY: test-soak
+test-soak: build ## Kill heads, workers and clients at random for two minutes, and pass a million events on
+	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
+	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/route
+
 BENCH ?=
 
 .PHONY: bench

@@ -122,6 +122,9 @@ func (t *Table) Visit(visit func(*call.Remote)) {
 	}
 }
 
+// Len returns how many nodes are registered.
+func (t *Table) Len() int { return len(*t.nodes.Load()) }
+
 // Node is an entry of the table as an identity sees it.
 type Node struct {
 	Name       string    `json:"node"`
@@ -269,27 +272,30 @@ type Notice struct {
 	Message string    `json:"message"`
 }
 
-// noticeTime bounds how long a notice waits for an answer.
-const noticeTime = 10 * time.Second
+// noticeTime is how long the session that held a name may take to answer the notice:
+// one that says nothing at all is dead, and what waits for it is told so.
+const noticeTime = 5 * time.Second
 
-// tell tells the session that held a name; one that does not offer the operation, or
-// is dead, needs no telling.
+// tell tells the session that held a name; one that does not offer the operation needs
+// no telling, but answers.
 func (e *entry) tell(why *call.Error) {
 	input, err := json.Marshal(Notice{e.name, why.Code, why.Message})
 	if err != nil {
 		return // strings alone: it does not fail
 	}
-	e.session.Start(call.Single, LeftOperation, input, &call.Options{Deadline: time.Now().Add(noticeTime)}, ignore{})
+	e.session.Start(call.Single, LeftOperation, input, &call.Options{Deadline: time.Now().Add(noticeTime)}, noticed{e.session})
 	e.session.Flush()
 }
 
-// ignore is a call.Sink.
-type ignore struct{}
+// noticed is the call.Sink of a notice.
+type noticed struct{ session *call.Session }
 
-func (ignore) Responded([]byte)   {}
-func (ignore) Event([]byte)       {}
-func (ignore) Completed()         {}
-func (ignore) Failed(*call.Error) {}
+func (noticed) Responded([]byte) {}
+func (noticed) Event([]byte)     {}
+func (noticed) Completed()       {}
 
-// Len returns how many nodes are registered.
-func (t *Table) Len() int { return len(*t.nodes.Load()) }
+func (n noticed) Failed(err *call.Error) {
+	if err.Code == call.Timeout {
+		go n.session.Close("it has lost its name, and does not answer")
+	}
+}

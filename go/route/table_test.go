@@ -317,6 +317,33 @@ func TestTakeover(t *testing.T) {
 	wantCode(t, err, call.NotFound)
 }
 
+// TestTakeoverOfTheDead has a worker stop answering without its connection ending, as
+// one does that was cut off: the next one takes its name, and what waited for the dead
+// one is told long before its transport would notice.
+func TestTakeoverOfTheDead(t *testing.T) {
+	t.Parallel()
+	h := start(t, map[string][]string{"dev1": {"node:register:dev1"}, "user": {}}, nil)
+	ctx := context.Background()
+	registry := call.NewRegistry()
+	started, release := make(chan struct{}), make(chan struct{})
+	must(t, registry.HandleAsync(call.OperationSpec{Name: "/a/stuck"}, func(*call.Request) {
+		close(started)
+		<-release // this handler must not block: its session reads nothing any more
+	}))
+	stuck := h.connect(t, "dev1", registry, nil)
+	must(t, stuck.Join(ctx, "dev1"))
+	user := h.connect(t, "user", nil, nil)
+	waiting := make(chan error, 1)
+	go func() { _, err := user.Call(ctx, "/dev1/a/stuck", nil); waiting <- err }()
+	<-started
+	second := h.connect(t, "dev1", offer(t, call.OperationSpec{Name: "/a/second"}), nil)
+	must(t, second.Join(ctx, "dev1"))
+	wantCode(t, <-waiting, call.Unavailable)
+	_, err := user.Call(ctx, "/dev1/a/second", nil)
+	must(t, err)
+	close(release)
+}
+
 func TestJoinNeedsAPin(t *testing.T) {
 	for _, listen := range []string{"tcp://127.0.0.1:0", "tls://127.0.0.1:0"} {
 		h := start(t, map[string][]string{"dev1": {"node:register"}}, func(c *node.HeadConfig) { c.Listen = []string{listen} })

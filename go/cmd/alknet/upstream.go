@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
@@ -35,30 +36,100 @@ func (u *upstream) check(name string) error {
 	return nil
 }
 
-// join joins the other head. lost is told when the connection has ended for good;
-// the node goes on without it.
+// join joins the other head, and stays with it until leave. Where it cannot be reached
+// now, the node starts all the same and goes on trying: it has callers of its own.
 func (u *upstream) join(ctx context.Context, key crypto.Signer, registry *call.Registry, logger *slog.Logger) (leave func(context.Context), err error) {
 	if u.Join == "" {
 		return func(context.Context) {}, nil
 	}
-	lost := make(chan error, 1)
-	client, err := node.Connect(ctx, node.ClientConfig{
-		Address: u.Join, Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger.With("head", u.Join),
-		OnState: func(s node.State) { follow(s, logger, lost) },
+	m := &membership{upstream: u, key: key, registry: registry, logger: logger.With("head", u.Join), done: make(chan struct{})}
+	m.ctx, m.cancel = context.WithCancel(ctx)
+	if err := m.attempt(); err != nil && !passing(err) {
+		m.cancel()
+		return nil, err
+	} else if err != nil {
+		m.logger.Warn("the other head cannot be joined yet; trying again", "error", err)
+		go m.retry()
+	} else {
+		close(m.done)
+	}
+	return m.leave, nil
+}
+
+// passing reports whether an error may go away by itself.
+func passing(err error) bool {
+	code := call.CodeOf(err)
+	return code == call.Unavailable || code == call.Timeout
+}
+
+// membership is a head's place behind another one.
+type membership struct {
+	*upstream
+	key      crypto.Signer
+	registry *call.Registry
+	logger   *slog.Logger
+	ctx      context.Context
+	cancel   context.CancelFunc
+	done     chan struct{} // closed when nothing is tried any more
+	client   *node.Client  // once done
+}
+
+// retryTime is how long the node waits between two attempts.
+const retryTime = 2 * time.Second
+
+func (m *membership) retry() {
+	defer close(m.done)
+	for {
+		wait(m.ctx, retryTime)
+		err := m.attempt()
+		switch {
+		case err == nil:
+			m.logger.Info("joined the other head", "node", m.JoinAs)
+			return
+		case m.ctx.Err() != nil:
+			return
+		case !passing(err):
+			m.logger.Error("the other head refuses this one", "error", err)
+			return
+		}
+	}
+}
+
+// attempt connects and joins. Once that was well, the client sees to its connection.
+func (m *membership) attempt() error {
+	client, err := node.Connect(m.ctx, node.ClientConfig{
+		Address: m.Join, Key: m.key, Registry: m.registry, Agent: "alknet/" + version, Logger: m.logger, OnState: m.state,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := client.Join(ctx, u.JoinAs); err != nil {
+	if err := client.Join(m.ctx, m.JoinAs); err != nil {
 		disconnect(client)
-		return nil, err
+		return err
 	}
-	go func() {
-		select {
-		case err := <-lost:
-			logger.Error("the other head is lost", "head", u.Join, "error", err)
-		case <-client.Done():
+	m.client = client
+	return nil
+}
+
+// state logs what becomes of the connection.
+func (m *membership) state(s node.State) {
+	switch s.Status {
+	case node.Disconnected:
+		m.logger.Warn("disconnected from the other head; trying again", "error", s.Err)
+	case node.Reconnected:
+		m.logger.Info("connected to the other head again")
+	case node.Left, node.Closed:
+		if s.Err != nil {
+			m.logger.Error("the other head is lost", "error", s.Err)
 		}
-	}()
-	return client.Close, nil
+	}
+}
+
+// leave ends the connection; calls that came over it may finish until ctx ends.
+func (m *membership) leave(ctx context.Context) {
+	m.cancel()
+	<-m.done
+	if m.client != nil {
+		m.client.Close(ctx)
+	}
 }
