@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFile, fork, spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -62,21 +62,16 @@ async function secretsOf(phrase, passphrase, plaintext) {
   return { found: new Map([...found, ...keys]), keys };
 }
 
-/** Stops every thread of a process, so that its mappings stay as they are. */
-function stop(pid) {
-  process.kill(pid, 'SIGSTOP');
-  const running = () => readdirSync(`/proc/${pid}/task`).some((thread) => !/^State:\s+T/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1')));
-  while (running());
-}
-
 /**
  * The memory of a process as a core file of the kernel holds it, piece by piece; with
- * all, also what is marked to be left out of core files.
+ * all, also what is marked to be left out of core files. It stands still meanwhile: a
+ * mapping that its collector gives back could not be read.
  */
 function* memoryOf(pid, { all }) {
   const fd = openSync(`/proc/${pid}/mem`);
-  stop(pid);
+  globalThis.process.kill(pid, 'SIGSTOP');
   try {
+    while (!/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1')));
     for (const mapping of readFileSync(`/proc/${pid}/smaps`, 'latin1').split(/\n(?=[0-9a-f]+-[0-9a-f]+ )/)) {
       const [, from, to, readable, name] = /^([0-9a-f]+)-([0-9a-f]+) (.)\S+ +\S+ +\S+ +\S+ *(.*)/.exec(mapping);
       const leftOut = / dd( |$)/m.test(/^VmFlags:.*/m.exec(mapping)[0]);
@@ -90,7 +85,7 @@ function* memoryOf(pid, { all }) {
       }
     }
   } finally {
-    process.kill(pid, 'SIGCONT');
+    globalThis.process.kill(pid, 'SIGCONT');
     closeSync(fd);
   }
 }
