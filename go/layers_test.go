@@ -35,8 +35,9 @@ var mayImport = map[string][]string{
 	"fileop":    {"call"},
 	"execop":    {"call"},
 	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
+	"engine":    {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
 	// The two faces.
-	"cabi":       {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
+	"cabi":       {"call", "engine"},
 	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
 }
 

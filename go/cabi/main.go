@@ -1,7 +1,6 @@
-// Command cabi is the engine behind the Node.js addon, built as a C archive. It
-// holds no behaviour of the protocol: it turns commands into calls of the packages
-// below and their results into completions, as binding/alknet.h and docs/ABI.md
-// say. It is the only package that uses cgo.
+// Command cabi is the engine behind the Node.js addon, built as a C archive: package
+// engine with the C interface of binding/alknet.h. It is the only package that uses
+// cgo.
 //
 // Nothing here prints, installs a signal handler or changes a limit of the host
 // process, and every export and goroutine recovers from a panic: a defect of the
@@ -25,7 +24,11 @@ import (
 	"unsafe"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/engine"
 )
+
+// version is set by the build.
+var version = "dev"
 
 func init() {
 	// Libraries below write warnings through the standard logger, to a stderr that is
@@ -34,6 +37,7 @@ func init() {
 	// A panic that nobody recovers from must not show what is on the stacks. (Faults of
 	// Go's runtime itself always do.)
 	debug.SetTraceback("none")
+	engine.Version = version
 }
 
 func main() {} // required of a C archive, never run
@@ -47,13 +51,13 @@ func alk_open(wake C.alk_wake_fn, context unsafe.Pointer) (result C.int64_t) {
 	if wake == nil {
 		return C.ALK_EINVAL
 	}
-	return C.int64_t(environments.add(newEnvironment(func() { C.alk_wake(wake, context) })))
+	return C.int64_t(addEnvironment(engine.New(func() { C.alk_wake(wake, context) })))
 }
 
 //export alk_submit
 func alk_submit(env C.int64_t, batch *C.alk_const_bytes, length C.size_t) (result C.int32_t) {
 	defer recoverInto(&result)
-	e := environments.get(int64(env))
+	e := environmentOf(int64(env))
 	if e == nil {
 		return C.ALK_EBADF
 	}
@@ -64,7 +68,7 @@ func alk_submit(env C.int64_t, batch *C.alk_const_bytes, length C.size_t) (resul
 		return C.ALK_EINVAL
 	}
 	// One copy for the whole batch: what is kept of it outlives the call.
-	if !e.submit(C.GoBytes(unsafe.Pointer(batch), C.int(length))) {
+	if !e.Submit(C.GoBytes(unsafe.Pointer(batch), C.int(length))) {
 		return C.ALK_EINVAL
 	}
 	return 0
@@ -73,16 +77,16 @@ func alk_submit(env C.int64_t, batch *C.alk_const_bytes, length C.size_t) (resul
 //export alk_attach
 func alk_attach(env C.int64_t, bytes *C.alk_const_bytes, length C.size_t) (result C.int64_t) {
 	defer recoverInto(&result)
-	e := environments.get(int64(env))
+	e := environmentOf(int64(env))
 	switch {
 	case e == nil:
 		return C.ALK_EBADF
 	case bytes == nil && length > 0:
 		return C.ALK_EINVAL
-	case length > maxAttachment:
+	case length > engine.MaxAttachment:
 		return C.ALK_ERANGE
 	}
-	id, ok := e.attachments.add(C.GoBytes(unsafe.Pointer(bytes), C.int(length)))
+	id, ok := e.Attach(C.GoBytes(unsafe.Pointer(bytes), C.int(length)))
 	if !ok {
 		return C.ALK_EINVAL
 	}
@@ -92,25 +96,25 @@ func alk_attach(env C.int64_t, bytes *C.alk_const_bytes, length C.size_t) (resul
 //export alk_poll
 func alk_poll(env C.int64_t, buffer *C.uint8_t, capacity C.size_t, needed *C.size_t, ascii, more *C.int32_t) (result C.int64_t) {
 	defer recoverInto(&result)
-	e := environments.get(int64(env))
+	e := environmentOf(int64(env))
 	if e == nil {
 		return C.ALK_EBADF
 	}
 	if buffer == nil || needed == nil || ascii == nil || more == nil {
 		return C.ALK_EINVAL
 	}
-	batch := e.queue.take(unsafe.Slice((*byte)(buffer), int(capacity)))
-	*needed, *ascii, *more = C.size_t(batch.needed), 0, 0
-	if batch.ascii {
+	batch := e.Poll(unsafe.Slice((*byte)(buffer), int(capacity)))
+	*needed, *ascii, *more = C.size_t(batch.Needed), 0, 0
+	if batch.ASCII {
 		*ascii = 1
 	}
-	if batch.more {
+	if batch.More {
 		*more = 1
 	}
-	if batch.needed > 0 {
+	if batch.Needed > 0 {
 		return C.ALK_ERANGE
 	}
-	return C.int64_t(batch.length)
+	return C.int64_t(batch.Length)
 }
 
 //export alk_invoke
@@ -121,7 +125,7 @@ func alk_invoke(name *C.alk_const_text, input *C.alk_const_bytes, length C.size_
 	}
 	in := C.GoBytes(unsafe.Pointer(input), C.int(length))
 	defer clear(in)
-	answer, ok := invoke(text(name), in)
+	answer, ok := engine.Invoke(text(name), in)
 	defer clear(answer)
 	*needed = C.size_t(len(answer))
 	if len(answer) > int(capacity) {
@@ -140,16 +144,16 @@ func alk_secret(env C.int64_t, name *C.alk_const_text, handle C.int64_t, argumen
 	if name == nil || arguments == nil || failure == nil || output == nil && capacity > 0 || input == nil && length > 0 {
 		return C.ALK_EINVAL
 	}
-	e := environments.get(int64(env))
+	e := environmentOf(int64(env))
 	if e == nil {
 		return C.ALK_EBADF
 	}
 	// Read where it lies: a copy would be one more to wipe.
 	in := unsafe.Slice((*byte)(unsafe.Pointer(input)), int(length))
-	answer, err := e.secret(text(name), int64(handle), []byte(text(arguments)), in)
+	answer, err := e.Secret(text(name), int64(handle), []byte(text(arguments)), in)
 	defer clear(answer)
 	if err != nil {
-		writeFailure(unsafe.Slice((*byte)(unsafe.Pointer(failure)), C.ALK_ERROR_SIZE), asError(err))
+		writeFailure(unsafe.Slice((*byte)(unsafe.Pointer(failure)), C.ALK_ERROR_SIZE), engine.AsError(err))
 		return C.ALK_EFAILED
 	}
 	if len(answer) > int(capacity) {
@@ -177,11 +181,11 @@ func alk_take(env C.int64_t, number C.int64_t, output *C.uint8_t, capacity C.siz
 	if output == nil && capacity > 0 {
 		return C.ALK_EINVAL
 	}
-	e := environments.get(int64(env))
+	e := environmentOf(int64(env))
 	if e == nil {
 		return C.ALK_EBADF
 	}
-	n, ok := e.keyring.take(int64(number), unsafe.Slice((*byte)(output), int(capacity)))
+	n, ok := e.TakeResult(int64(number), unsafe.Slice((*byte)(output), int(capacity)))
 	switch {
 	case ok:
 		return C.int64_t(n)
@@ -194,11 +198,11 @@ func alk_take(env C.int64_t, number C.int64_t, output *C.uint8_t, capacity C.siz
 //export alk_close
 func alk_close(env C.int64_t) (result C.int32_t) {
 	defer recoverInto(&result)
-	e := environments.remove(int64(env))
+	e := removeEnvironment(int64(env))
 	if e == nil {
 		return C.ALK_EBADF
 	}
-	e.close()
+	e.Close()
 	return 0
 }
 

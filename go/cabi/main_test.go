@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
 	"unsafe"
 
+	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/engine"
 	"go.uber.org/goleak"
 )
 
@@ -28,7 +31,7 @@ func withBytes[E, B, L, R any](export func(E, *B, L) R, env E, bytes []byte, len
 
 func TestStaleHandles(t *testing.T) {
 	for _, handle := range []int64{0, -1, 1, firstHandle, 1 << 60} {
-		e := environments.get(handle)
+		e := environmentOf(handle)
 		if e != nil {
 			t.Fatalf("handle %d is in use", handle)
 		}
@@ -45,12 +48,12 @@ func TestStaleHandles(t *testing.T) {
 // A defect must not end the process that the engine is in.
 func TestPanicInAnExport(t *testing.T) {
 	broken := true
-	e := newEnvironment(func() {
+	e := engine.New(func() {
 		if broken {
 			panic("of the wake-up")
 		}
 	})
-	handle := environments.add(e)
+	handle := addEnvironment(e)
 	env := as(alk_open(nil, nil), handle)
 	batch := []byte("C\tn1\t1\t/a/b\t\tnull\n") // 18 bytes
 	submit := func() int32 { return int32(withBytes(alk_submit, env, batch, 18)) }
@@ -63,49 +66,25 @@ func TestPanicInAnExport(t *testing.T) {
 		t.Errorf("submit afterwards: %d", got)
 	}
 	dst := make([]byte, 1<<16)
-	if got := decode(t, dst[:e.queue.take(dst).length]); len(got) != 2 || got[1].kind != kindError || !strings.Contains(got[1].payload, "UNAVAILABLE") {
-		t.Errorf("completions %v", got)
+	if got := string(dst[:e.Poll(dst).Length]); strings.Count(got, `"code":"UNAVAILABLE"`) != 2 {
+		t.Errorf("completions %s", got)
 	}
 	if alk_close(env) != 0 || alk_close(env) != ebadf {
 		t.Error("close")
 	}
 }
 
-func TestPanicInAGoroutine(t *testing.T) {
-	woken := make(chan struct{}, 1)
-	e := newEnvironment(func() { woken <- struct{}{} })
-	defer e.close()
-	e.run(func() { panic("of a goroutine") })
-	<-woken
-	dst := make([]byte, 1<<16)
-	got := decode(t, dst[:e.queue.take(dst).length])
-	if len(got) != 1 || got[0].kind != kindLog {
-		t.Fatalf("completions %v", got)
-	}
-	var record struct {
-		Level, Message string
-		Attributes     map[string]string
-	}
-	must(t, json.Unmarshal([]byte(got[0].payload), &record))
-	if record.Level != "error" || record.Attributes["panic"] != "of a goroutine" || !strings.Contains(record.Attributes["stack"], "TestPanicInAGoroutine") {
-		t.Errorf("record %+v", record)
-	}
-}
-
-func TestInvoke(t *testing.T) {
-	for _, c := range []struct{ name, input, want, code string }{
-		{"version", "", `"abi":3`, ""},
-		{"generateKey", "me", `"privateKey":"-----BEGIN OPENSSH`, ""},
-		{"generateKey", "two\nlines", "", "INVALID_INPUT"},
-		{"parseAddress", "tcp://h:1", `"port":1`, ""},
-		{"parseAddress", "h", "", "INVALID_INPUT"},
-		{"publicKey", "junk", "", "INVALID_INPUT"},
-		{"publicKey", "-----BEGIN OPENSSH PRIVATE KEY-----\njunk", "", "INVALID_INPUT"},
-		{"nonsense", "", "", "UNIMPLEMENTED"},
+func TestFailuresFit(t *testing.T) {
+	for _, err := range []*call.Error{
+		{Code: "LOCKED", Message: "short"},
+		{Code: "INVALID_INPUT", Message: strings.Repeat("long ", 400)},
 	} {
-		answer, ok := invoke(c.name, []byte(c.input))
-		if !json.Valid(answer) || ok != (c.code == "") || !strings.Contains(string(answer), c.want+c.code) {
-			t.Errorf("%s(%q): %s", c.name, c.input, answer)
+		buffer := bytes.Repeat([]byte{0xff}, 1024)
+		writeFailure(buffer, err)
+		text, _, found := bytes.Cut(buffer, []byte{0})
+		var told call.Error
+		if !found || json.Unmarshal(text, &told) != nil || told.Code != err.Code {
+			t.Errorf("%s: %q", err.Code, text)
 		}
 	}
 }

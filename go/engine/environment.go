@@ -1,4 +1,11 @@
-package main
+// Package engine is the message pipe of docs/ABI.md: it turns commands into calls of
+// the packages below and their results into completions. It holds no behaviour of the
+// protocol. What carries the messages is its users' matter.
+//
+// Nothing here prints, installs a signal handler or changes a limit of the process,
+// and every goroutine recovers from a panic: a defect of the engine must not end
+// somebody's program.
+package engine
 
 import (
 	"bytes"
@@ -15,8 +22,10 @@ import (
 	"github.com/alkdev/alknet/go/wire"
 )
 
-// environment is one JavaScript environment: its nodes, requests and queue.
-type environment struct {
+// Environment is one user of the engine, such as a JavaScript environment: its nodes,
+// requests, secrets and the queue of what it is told. Its methods may be called from
+// any goroutine.
+type Environment struct {
 	queue       queue
 	attachments attachments
 	keyring     *keyring
@@ -42,11 +51,14 @@ type endpoint struct {
 	head     *node.Server
 	served   *serving  // of a server: its options
 	identity *identity // what it signs with, if that is of a store
-	cause    error     // why it was ended from here; guarded by environment.mu
+	cause    error     // why it was ended from here; guarded by Environment.mu
 }
 
-func newEnvironment(wake func()) *environment {
-	e := &environment{
+// New opens an environment. wake is called each time that completions begin to wait,
+// and again only after a Poll has emptied the queue; never after Close has returned.
+// It must not block and must not call back. The caller calls Close.
+func New(wake func()) *Environment {
+	e := &Environment{
 		sessions: table[call.Session]{items: map[int64]*call.Session{}},
 		incoming: table[incoming]{items: map[int64]*incoming{}},
 		nodes:    map[int64]*endpoint{},
@@ -61,8 +73,9 @@ func newEnvironment(wake func()) *environment {
 	return e
 }
 
-// submit carries out a batch of commands, and reports whether all were well-formed.
-func (e *environment) submit(batch []byte) bool {
+// Submit carries out a batch of commands, one a line, and reports whether all were
+// well-formed: the others of the batch were carried out all the same. It keeps batch.
+func (e *Environment) Submit(batch []byte) bool {
 	ok := true
 	touched := map[*call.Session]struct{}{}
 	for line := range bytes.SplitSeq(batch, []byte{'\n'}) {
@@ -111,7 +124,7 @@ func (f *fields) optional() int64 {
 	return n
 }
 
-func (e *environment) command(line []byte, touched map[*call.Session]struct{}) bool {
+func (e *Environment) command(line []byte, touched map[*call.Session]struct{}) bool {
 	f := &fields{rest: line}
 	switch string(f.next()) {
 	case "C":
@@ -177,7 +190,7 @@ func (e *environment) command(line []byte, touched map[*call.Session]struct{}) b
 }
 
 // run starts a goroutine that cannot end the process by a panic.
-func (e *environment) run(f func()) {
+func (e *Environment) run(f func()) {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
@@ -188,13 +201,13 @@ func (e *environment) run(f func()) {
 	}()
 }
 
-func (e *environment) endpoint(n int64) *endpoint {
+func (e *Environment) endpoint(n int64) *endpoint {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.nodes[n]
 }
 
-func (e *environment) outgoing(req int64) (call.Outgoing, bool) {
+func (e *Environment) outgoing(req int64) (call.Outgoing, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	o, ok := e.requests[req]
@@ -202,13 +215,13 @@ func (e *environment) outgoing(req int64) (call.Outgoing, bool) {
 }
 
 // post queues a completion and wakes JavaScript.
-func (e *environment) post(kind int, handle int64, payload []byte) {
+func (e *Environment) post(kind int, handle int64, payload []byte) {
 	e.queue.addRaw(kind, handle, payload)
 	e.queue.wake()
 }
 
-func (e *environment) postError(kind int, handle int64, err error) {
-	e.queue.add(kind, handle, asError(err).AppendJSON)
+func (e *Environment) postError(kind int, handle int64, err error) {
+	e.queue.add(kind, handle, AsError(err).AppendJSON)
 	e.queue.wake()
 }
 
@@ -216,9 +229,23 @@ func (e *environment) postError(kind int, handle int64, err error) {
 // end right after it, and over QUIC they would take it for alive for 30 s more.
 const farewellTime = 200 * time.Millisecond
 
-// close ends everything of the environment: its queue takes nothing any more, and
+// Poll moves as many completions as fit into dst, as one JSON array.
+func (e *Environment) Poll(dst []byte) Batch { return e.queue.take(dst) }
+
+// Attach takes bytes, which it will wipe, and gives them the number by which one later
+// command takes them. ok is false when too many or too much wait for their commands.
+func (e *Environment) Attach(data []byte) (number int64, ok bool) { return e.attachments.add(data) }
+
+// TakeResult moves the result of a command `secret` to dst, and wipes the engine's
+// copy. ok is false when there is none of that number, with n 0, or when it has n bytes
+// and does not fit.
+func (e *Environment) TakeResult(number int64, dst []byte) (n int, ok bool) {
+	return e.keyring.take(number, dst)
+}
+
+// Close ends everything of the environment: its queue takes nothing any more, and
 // wakes nobody. What takes longer than farewellTime goes on behind it.
-func (e *environment) close() {
+func (e *Environment) Close() {
 	e.queue.close()
 	e.cancel()
 	e.attachments.wipe()

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -10,20 +10,20 @@ import (
 // secretOperation carries out one operation of a keyring. handle is the number of a
 // store or a key; arguments are JSON without a secret, input may be one and stays
 // the caller's. The result is the caller's, to wipe. docs/ABI.md lists them all.
-type secretOperation func(e *environment, handle int64, arguments, input []byte) ([]byte, error)
+type secretOperation func(e *Environment, handle int64, arguments, input []byte) ([]byte, error)
 
 var secretOperations = map[string]secretOperation{
 	"new": newStore,
-	"close": func(e *environment, handle int64, _, _ []byte) ([]byte, error) {
+	"close": func(e *Environment, handle int64, _, _ []byte) ([]byte, error) {
 		e.keyring.closeStore(handle)
 		return nil, nil
 	},
-	"forget": func(e *environment, handle int64, _, _ []byte) ([]byte, error) {
+	"forget": func(e *Environment, handle int64, _, _ []byte) ([]byte, error) {
 		e.keyring.forget(handle)
 		return nil, nil
 	},
 	"lock":        onStore(lock),
-	"status":      onStore(func(_ *environment, s *store, _, _ []byte) ([]byte, error) { return json.Marshal(s.Status()) }),
+	"status":      onStore(func(_ *Environment, s *store, _, _ []byte) ([]byte, error) { return json.Marshal(s.Status()) }),
 	"observe":     onStore(observe),
 	"derive":      onStore(derive),
 	"identity":    onStore(newIdentity),
@@ -48,8 +48,10 @@ var secretOperations = map[string]secretOperation{
 	"validateMnemonic": validateMnemonic,
 }
 
-// secret carries out an operation on JavaScript's own thread.
-func (e *environment) secret(name string, handle int64, arguments, input []byte) ([]byte, error) {
+// Secret carries out a short operation on secrets, on the thread of the caller.
+// arguments are JSON without a secret, or empty; input may be secret and stays the
+// caller's. The answer is the caller's, to wipe; AsError makes its error an object.
+func (e *Environment) Secret(name string, handle int64, arguments, input []byte) ([]byte, error) {
 	operation, ok := secretOperations[name]
 	if !ok {
 		return nil, call.Errorf(call.Unimplemented, "there is no operation %q on secrets", name)
@@ -57,8 +59,8 @@ func (e *environment) secret(name string, handle int64, arguments, input []byte)
 	return operation(e, handle, arguments, input)
 }
 
-func onStore(do func(e *environment, s *store, arguments, input []byte) ([]byte, error)) secretOperation {
-	return func(e *environment, handle int64, arguments, input []byte) ([]byte, error) {
+func onStore(do func(e *Environment, s *store, arguments, input []byte) ([]byte, error)) secretOperation {
+	return func(e *Environment, handle int64, arguments, input []byte) ([]byte, error) {
 		s, err := e.keyring.store(handle)
 		if err != nil {
 			return nil, err
@@ -68,7 +70,7 @@ func onStore(do func(e *environment, s *store, arguments, input []byte) ([]byte,
 }
 
 func onKey(do func(k *key, arguments, input []byte) ([]byte, error)) secretOperation {
-	return func(e *environment, handle int64, arguments, input []byte) ([]byte, error) {
+	return func(e *Environment, handle int64, arguments, input []byte) ([]byte, error) {
 		k, err := e.keyring.key(handle)
 		if err != nil {
 			return nil, err
@@ -88,7 +90,7 @@ func read(arguments []byte, into any) error {
 	return nil
 }
 
-func generateMnemonic(_ *environment, _ int64, arguments, _ []byte) ([]byte, error) {
+func generateMnemonic(_ *Environment, _ int64, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Words    int
 		Wordlist secret.Wordlist
@@ -99,7 +101,7 @@ func generateMnemonic(_ *environment, _ int64, arguments, _ []byte) ([]byte, err
 	return secret.GenerateMnemonic(a.Words, a.Wordlist)
 }
 
-func validateMnemonic(_ *environment, _ int64, _, phrase []byte) ([]byte, error) {
+func validateMnemonic(_ *Environment, _ int64, _, phrase []byte) ([]byte, error) {
 	list, err := secret.ValidateMnemonic(phrase)
 	return []byte(list), err
 }

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/binary"
@@ -75,36 +75,37 @@ func (q *queue) wake() {
 	q.wakeUp()
 }
 
-type batch struct {
-	length int // bytes written
-	needed int // not 0: the first completion needs a buffer of so many bytes
-	ascii  bool
-	more   bool
+// Batch says what Poll has written.
+type Batch struct {
+	Length int  // bytes written; 0 when nothing waits
+	Needed int  // not 0: the first completion needs a buffer of so many bytes
+	ASCII  bool // every byte is below 0x80
+	More   bool // completions are left
 }
 
 // take moves as many completions as fit into dst, as one JSON array.
-func (q *queue) take(dst []byte) batch {
+func (q *queue) take(dst []byte) Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.first == len(q.ends) {
 		q.awake = false
-		return batch{}
+		return Batch{}
 	}
 	last := q.first
 	for last < len(q.ends) && 1+q.ends[last]-q.start <= len(dst) { // '[' before, and the last ',' becomes ']'
 		last++
 	}
 	if last == q.first {
-		return batch{needed: 1 + q.ends[q.first] - q.start}
+		return Batch{Needed: 1 + q.ends[q.first] - q.start}
 	}
 	end := q.ends[last-1]
 	dst[0] = '['
 	n := 1 + copy(dst[1:], q.buf[q.start:end])
 	dst[n-1] = ']'
 	q.start, q.first = end, last
-	result := batch{length: n, ascii: isASCII(dst[:n]), more: last < len(q.ends)}
+	result := Batch{Length: n, ASCII: isASCII(dst[:n]), More: last < len(q.ends)}
 	q.compact()
-	if !result.more {
+	if !result.More {
 		q.start, q.first, q.ends, q.buf = 0, 0, q.ends[:0], q.buf[:0]
 		if cap(q.buf) > keepQueue {
 			q.buf, q.ends = nil, nil

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"bytes"
@@ -16,22 +16,22 @@ import (
 // abiVersion is ALK_ABI_VERSION, as `version` tells it.
 const abiVersion = 3
 
-// invoke carries out a synchronous operation; ok false means that answer is an
+// Invoke carries out a synchronous operation; ok false means that answer is an
 // error object. The caller wipes input and answer.
-func invoke(name string, input []byte) (answer []byte, ok bool) {
+func Invoke(name string, input []byte) (answer []byte, ok bool) {
 	value, err := invoked(name, input)
 	if err == nil {
 		if answer, err = json.Marshal(value); err == nil {
 			return answer, true
 		}
 	}
-	return asError(err).AppendJSON(nil), false
+	return AsError(err).AppendJSON(nil), false
 }
 
 func invoked(name string, input []byte) (any, error) {
 	switch name {
 	case "version":
-		return map[string]any{"version": version, "go": runtime.Version(), "abi": abiVersion}, nil
+		return map[string]any{"version": Version, "go": runtime.Version(), "abi": abiVersion}, nil
 	case "generateKey":
 		return generateKey(string(input))
 	case "publicKey":

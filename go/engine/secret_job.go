@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"context"
@@ -17,7 +17,7 @@ var jobSlots = make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))
 
 // secretJob carries out the command `secret`: an operation that takes too long for
 // JavaScript's thread. Secrets come as attachments and go as a result to take.
-func (e *environment) secretJob(f *fields) {
+func (e *Environment) secretJob(f *fields) {
 	req, name, handle, arguments := f.number(), string(f.next()), f.number(), f.next()
 	input, second := e.attachments.take(f.optional()), e.attachments.take(f.optional())
 	wipe := func() {
@@ -49,7 +49,7 @@ func (e *environment) secretJob(f *fields) {
 }
 
 // finishJob answers a job.
-func (e *environment) finishJob(req int64, result []byte, err error) {
+func (e *Environment) finishJob(req int64, result []byte, err error) {
 	e.mu.Lock()
 	delete(e.jobs, req)
 	e.mu.Unlock()
@@ -66,7 +66,7 @@ func (e *environment) finishJob(req int64, result []byte, err error) {
 }
 
 // abortJob stops a job if the number is one's, and reports that.
-func (e *environment) abortJob(req int64) bool {
+func (e *Environment) abortJob(req int64) bool {
 	e.mu.Lock()
 	cancel, ok := e.jobs[req]
 	e.mu.Unlock()
@@ -98,7 +98,7 @@ func giveSlot() { <-jobSlots }
 
 // slowSecret carries out a job that was begun when JavaScript had locked the store
 // so often. input and second may be overwritten.
-func (e *environment) slowSecret(ctx context.Context, locks int64, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
+func (e *Environment) slowSecret(ctx context.Context, locks int64, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
 	// What is long waits for its turn on the store before it takes a slot.
 	if s := e.keyring.storeOf(handle); s != nil && !stretches[name] {
 		s.turn.Lock()
@@ -129,7 +129,7 @@ func (e *environment) slowSecret(ctx context.Context, locks int64, name string, 
 		}
 		return k.ExportSSHPrivateKey(comment, input)
 	}
-	return e.secret(name, handle, arguments, input)
+	return e.Secret(name, handle, arguments, input)
 }
 
 // unlock unlocks a store with a phrase, or with a new one, which is the result. The

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ var emptyObject = []byte("{}")
 
 // sink turns the answers to one request into completions.
 type sink struct {
-	env *environment
+	env *Environment
 	req int64
 }
 
@@ -79,12 +79,12 @@ func parseOptions(text []byte) (*call.Options, error) {
 func milliseconds(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 // request starts a call or a subscription.
-func (e *environment) request(kind call.Kind, f *fields, touched map[*call.Session]struct{}) {
+func (e *Environment) request(kind call.Kind, f *fields, touched map[*call.Session]struct{}) {
 	target, req, operation, options, input := f.next(), f.number(), f.next(), f.next(), f.next()
 	if f.bad {
 		return
 	}
-	fail := func(err error) { e.queue.add(kindError, req, asError(err).AppendJSON) }
+	fail := func(err error) { e.queue.add(kindError, req, AsError(err).AppendJSON) }
 	to, err := e.target(target)
 	if err != nil {
 		fail(err)
@@ -138,7 +138,7 @@ func (s *starting) Failed(err *call.Error)   { s.mark(); s.sink.Failed(err) }
 
 // target finds what a command names: n<node>, s<session>, or i<incoming>, a request
 // on behalf of whose handler another one is made.
-func (e *environment) target(text []byte) (starter, error) {
+func (e *Environment) target(text []byte) (starter, error) {
 	if len(text) > 1 {
 		n, err := strconv.ParseInt(string(text[1:]), 10, 64)
 		switch {
@@ -168,8 +168,8 @@ func (e *environment) target(text []byte) (starter, error) {
 	return nil, call.Errorf(call.Internal, "the request names no target")
 }
 
-// asError gives any error the shape that JavaScript expects.
-func asError(err error) *call.Error {
+// AsError gives any error the shape that JavaScript expects.
+func AsError(err error) *call.Error {
 	if e, ok := err.(*call.Error); ok {
 		return e
 	}

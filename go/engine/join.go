@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"context"
@@ -13,7 +13,7 @@ type joinOptions struct {
 
 // join registers a connection with its head under a name, and leave takes the name
 // back; both are answered by completed or error.
-func (e *environment) join(f *fields) {
+func (e *Environment) join(f *fields) {
 	n, req, name, text := f.number(), f.number(), f.next(), f.next()
 	if f.bad {
 		return
@@ -28,7 +28,7 @@ func (e *environment) join(f *fields) {
 	e.membership(n, req, o.Timeout, func(ctx context.Context, ep *endpoint) error { return ep.client.Join(ctx, string(name)) })
 }
 
-func (e *environment) leave(f *fields) {
+func (e *Environment) leave(f *fields) {
 	n, req := f.number(), f.number()
 	if f.bad {
 		return
@@ -37,7 +37,7 @@ func (e *environment) leave(f *fields) {
 }
 
 // membership does what waits for the head, until the command A stops it.
-func (e *environment) membership(n, req int64, timeout float64, do func(context.Context, *endpoint) error) {
+func (e *Environment) membership(n, req int64, timeout float64, do func(context.Context, *endpoint) error) {
 	ep := e.endpoint(n)
 	if ep == nil || ep.client == nil {
 		e.postError(kindError, req, call.Errorf(call.Unavailable, "the connection is closed"))
@@ -70,7 +70,7 @@ func (e *environment) membership(n, req int64, timeout float64, do func(context.
 // announce completes the registration of an operation once the head knows of it. One
 // that the head refuses is withdrawn; one that it could not be told of is told when
 // the connection is back.
-func (e *environment) announce(ep *endpoint, req int64, operation string) {
+func (e *Environment) announce(ep *endpoint, req int64, operation string) {
 	e.run(func() {
 		err := ep.client.Announced(e.ctx)
 		if code := call.CodeOf(err); err == nil || code == call.Unavailable || code == call.Aborted {

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -37,7 +37,7 @@ func parseHandlerOptions(text []byte) ([]call.HandleOption, error) {
 }
 
 // handle registers an operation whose handler is in JavaScript.
-func (e *environment) handle(f *fields) {
+func (e *Environment) handle(f *fields) {
 	n, req, text := f.number(), f.number(), f.next()
 	var options []byte
 	if !f.done {
@@ -46,7 +46,7 @@ func (e *environment) handle(f *fields) {
 	if f.bad {
 		return
 	}
-	fail := func(err error) { e.queue.add(kindError, req, asError(err).AppendJSON) }
+	fail := func(err error) { e.queue.add(kindError, req, AsError(err).AppendJSON) }
 	ep := e.endpoint(n)
 	if ep == nil {
 		fail(call.Errorf(call.Unavailable, "the node is closed"))
@@ -76,7 +76,7 @@ func (e *environment) handle(f *fields) {
 }
 
 // deliver hands a request to JavaScript.
-func (e *environment) deliver(n int64, r *call.Request) {
+func (e *Environment) deliver(n int64, r *call.Request) {
 	id := e.incoming.add(&incoming{r})
 	var announced sync.Mutex // credit is not told of before the request
 	announced.Lock()
@@ -134,7 +134,7 @@ func contextOf(r *call.Request, room int, windowed bool) map[string]any {
 }
 
 // cancelled tells JavaScript that nobody waits for its answer any more.
-func (e *environment) cancelled(id int64, err *call.Error) {
+func (e *Environment) cancelled(id int64, err *call.Error) {
 	r := e.incoming.remove(id)
 	if r == nil {
 		return
@@ -155,7 +155,7 @@ func (e *environment) cancelled(id int64, err *call.Error) {
 }
 
 // answer carries out R, E, D and F.
-func (e *environment) answer(command byte, f *fields) {
+func (e *Environment) answer(command byte, f *fields) {
 	id := f.number()
 	if f.bad {
 		return

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"sync"
@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// maxAttachment holds the largest value that a store seals, as EncryptedData.
-	maxAttachment  = secret.MaxPlaintext/3*4 + 64<<10 // bytes
+	// MaxAttachment holds the largest value that a store seals, as EncryptedData.
+	MaxAttachment  = secret.MaxPlaintext/3*4 + 64<<10 // bytes
 	maxAttachments = 64                               // that wait for their command
-	maxAttached    = 2 * maxAttachment                // bytes of them together
+	maxAttached    = 2 * MaxAttachment                // bytes of them together
 )
 
 // attachments are bytes that came beside the text of commands, secrets most of

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"bytes"
@@ -48,8 +48,8 @@ func (p *pipe) answer(req int) (result []byte, code string) {
 		})
 		if i < 0 {
 			dst := make([]byte, 1<<16)
-			if b := p.env.queue.take(dst); b.length > 0 {
-				p.ready = append(p.ready, decode(p.t, dst[:b.length])...)
+			if b := p.env.queue.take(dst); b.Length > 0 {
+				p.ready = append(p.ready, decode(p.t, dst[:b.Length])...)
 			} else {
 				<-p.woken
 			}
@@ -77,7 +77,7 @@ func (p *pipe) answer(req int) (result []byte, code string) {
 
 func (p *pipe) do(name string, handle int64, arguments string, input []byte) []byte {
 	p.t.Helper()
-	answer, err := p.env.secret(name, handle, []byte(arguments), input)
+	answer, err := p.env.Secret(name, handle, []byte(arguments), input)
 	if err != nil {
 		p.t.Fatalf("%s: %v", name, err)
 	}
@@ -106,7 +106,7 @@ func TestSecretJobs(t *testing.T) {
 			t.Errorf("%s of %d succeeded", name, handle)
 		}
 	}
-	if p.env.submit([]byte("secret\t6\tunlock\t1\t\tx\t0\n")) || p.env.submit([]byte("secret\t6\tunlock\n")) {
+	if p.env.Submit([]byte("secret\t6\tunlock\t1\t\tx\t0\n")) || p.env.Submit([]byte("secret\t6\tunlock\n")) {
 		t.Error("a malformed command was taken")
 	}
 	if n := len(p.env.attachments.items); n != 0 || p.env.attachments.size != 0 {
@@ -181,14 +181,14 @@ func TestClosingWipes(t *testing.T) {
 		for n := range 4 {
 			users.Go(func() {
 				for {
-					if _, err := p.env.secret("seal", 100, nil, []byte("plaintext")); err != nil {
+					if _, err := p.env.Secret("seal", 100, nil, []byte("plaintext")); err != nil {
 						return
 					}
 				}
 			})
 			p.send(p.line(50+n, "seal", 100, "", make([]byte, 100_000), nil))
 		}
-		p.env.close()
+		p.env.Close()
 		users.Wait()
 		for n, s := range held {
 			if status := s.Status(); status.State != secret.StateLocked || !status.Closed {
@@ -202,7 +202,7 @@ func TestClosingWipes(t *testing.T) {
 		if p.env.keyring.keep(result) != 0 || !bytes.Equal(result, make([]byte, 6)) {
 			t.Error("a result that came late was kept")
 		}
-		if _, err := p.env.secret("new", 200, []byte(`{}`), nil); secret.CodeOf(err) != secret.Closed {
+		if _, err := p.env.Secret("new", 200, []byte(`{}`), nil); secret.CodeOf(err) != secret.Closed {
 			t.Errorf("a new store in a closed environment: %v", err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestResultsAreTakenOnce(t *testing.T) {
 
 func TestAttachmentsHoldTheLargestSealedValue(t *testing.T) {
 	var a attachments
-	large := make([]byte, maxAttachment)
+	large := make([]byte, MaxAttachment)
 	first, ok := a.add(large)
 	if _, second := a.add(large); !ok || !second {
 		t.Fatal("two of the largest do not fit")
@@ -241,27 +241,12 @@ func TestAttachmentsHoldTheLargestSealedValue(t *testing.T) {
 	}
 }
 
-func TestFailuresFit(t *testing.T) {
-	for _, err := range []*call.Error{
-		{Code: "LOCKED", Message: "short"},
-		{Code: "INVALID_INPUT", Message: strings.Repeat("long ", 400)},
-	} {
-		buffer := bytes.Repeat([]byte{0xff}, 1024)
-		writeFailure(buffer, err)
-		text, _, found := bytes.Cut(buffer, []byte{0})
-		var told call.Error
-		if !found || json.Unmarshal(text, &told) != nil || told.Code != err.Code {
-			t.Errorf("%s: %q", err.Code, text)
-		}
-	}
-}
-
 func TestErrorsOfStoresKeepTheirCode(t *testing.T) {
 	err := fmt.Errorf("wrapped: %w", &secret.Error{Code: secret.ResourceExhausted, Message: "used up"})
-	if got := asError(err); got.Code != "RESOURCE_EXHAUSTED" || got.Message != "used up" || got.Retryable {
+	if got := AsError(err); got.Code != "RESOURCE_EXHAUSTED" || got.Message != "used up" || got.Retryable {
 		t.Errorf("%+v", got)
 	}
-	if got := asError(errors.New("other")); got.Code != call.Internal {
+	if got := AsError(errors.New("other")); got.Code != call.Internal {
 		t.Errorf("%+v", got)
 	}
 }

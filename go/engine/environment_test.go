@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"bytes"
@@ -17,26 +17,26 @@ import (
 // pipe is an environment as JavaScript has it.
 type pipe struct {
 	t     testing.TB
-	env   *environment
+	env   *Environment
 	woken chan struct{}
 	ready []completion
 }
 
 func open(t testing.TB) *pipe {
 	p := &pipe{t: t, woken: make(chan struct{}, 1)}
-	p.env = newEnvironment(func() {
+	p.env = New(func() {
 		select {
 		case p.woken <- struct{}{}:
 		default:
 		}
 	})
-	t.Cleanup(p.env.close)
+	t.Cleanup(p.env.Close)
 	return p
 }
 
 func (p *pipe) send(lines ...string) {
 	p.t.Helper()
-	if !p.env.submit([]byte(strings.Join(lines, "\n") + "\n")) {
+	if !p.env.Submit([]byte(strings.Join(lines, "\n") + "\n")) {
 		p.t.Fatalf("malformed: %q", lines)
 	}
 }
@@ -51,8 +51,8 @@ func (p *pipe) next(kind int) completion {
 			return c
 		}
 		dst := make([]byte, 1<<20)
-		if b := p.env.queue.take(dst); b.length > 0 {
-			p.ready = append(p.ready, decode(p.t, dst[:b.length])...)
+		if b := p.env.queue.take(dst); b.Length > 0 {
+			p.ready = append(p.ready, decode(p.t, dst[:b.Length])...)
 		} else {
 			<-p.woken
 		}
@@ -75,7 +75,7 @@ func (p *pipe) world() {
 	must(p.t, err)
 	id, _ := p.env.attachments.add(text)
 	var public struct{ PublicKey string }
-	answer, _ := invoke("publicKey", text)
+	answer, _ := Invoke("publicKey", text)
 	must(p.t, json.Unmarshal(answer, &public))
 	address := "unix://" + filepath.Join(p.t.TempDir(), "s")
 	p.send(fmt.Sprintf("serve\t1\t{\"listen\":[%q],\"authorizedKeys\":[%q]}", address, public.PublicKey))
@@ -192,12 +192,12 @@ func TestMalformedCommands(t *testing.T) {
 		"K\t1", "K\t1\t0", "K\t1\tx", "A\t1", "handle\t1", "handle\t1\t1", "unhandle\t1", "connect", "connect\t1", "serve\tx\t{}", "close\t1", "closeSession\t0\t", "R", "R\t1", "E\t1", "F\t1", "D",
 		"K\t99999999999999999999\t1", "c\tn1\t1\t/a/b\t\tnull",
 	} {
-		if line != "" && p.env.submit([]byte(line+"\n")) {
+		if line != "" && p.env.Submit([]byte(line+"\n")) {
 			t.Errorf("%q was taken", line)
 		}
 	}
 	// The others of a batch are carried out.
-	if p.env.submit([]byte("nonsense\nC\tn9\t1\t/a/b\t\tnull\n\nK\t1\n")) {
+	if p.env.Submit([]byte("nonsense\nC\tn9\t1\t/a/b\t\tnull\n\nK\t1\n")) {
 		t.Error("a malformed command was not reported")
 	}
 	p.wants(kindError, 1, "UNAVAILABLE")
@@ -226,7 +226,7 @@ func TestCloseWithEverythingOpen(t *testing.T) {
 		p.next(kindRequest)
 	}
 	p.env.attachments.add([]byte("secret"))
-	p.env.close()
+	p.env.Close()
 	if left := p.empty(); !strings.HasPrefix(left, "0 0") {
 		t.Errorf("left in nodes, requests, handles, sessions, incoming, attachments: %s", left)
 	}
@@ -242,17 +242,17 @@ func FuzzSubmit(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, batch []byte) {
-		e := newEnvironment(func() {})
-		defer e.close()
+		e := New(func() {})
+		defer e.Close()
 		// Nothing is dialled, and nothing listens.
 		e.mu.Lock()
 		e.closed = true
 		e.nodes[1] = &endpoint{registry: call.NewRegistry(), cancel: func() {}}
 		e.mu.Unlock()
-		e.submit(batch)
+		e.Submit(batch)
 		dst := make([]byte, 1<<22)
-		if b := e.queue.take(dst); b.length > 0 {
-			decode(t, dst[:b.length])
+		if b := e.queue.take(dst); b.Length > 0 {
+			decode(t, dst[:b.Length])
 		}
 	})
 }
@@ -292,8 +292,8 @@ func TestCancelledWhileDelivered(t *testing.T) {
 		p.env.incoming.mu.Unlock()
 		dst := make([]byte, 1<<20)
 		b := p.env.queue.take(dst)
-		if b.length > 0 {
-			p.ready = decode(t, dst[:b.length])
+		if b.Length > 0 {
+			p.ready = decode(t, dst[:b.Length])
 		} else if running == 0 && len(delivered) == 0 {
 			return
 		} else {

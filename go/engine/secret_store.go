@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -18,7 +18,7 @@ type storeOptions struct {
 }
 
 // newStore makes a store under a number that JavaScript has chosen.
-func newStore(e *environment, number int64, arguments, _ []byte) ([]byte, error) {
+func newStore(e *Environment, number int64, arguments, _ []byte) ([]byte, error) {
 	var o storeOptions
 	if err := read(arguments, &o); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func newStore(e *environment, number int64, arguments, _ []byte) ([]byte, error)
 }
 
 // lock locks a store, and ends what uses it as its identity if that is wanted.
-func lock(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func lock(e *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var a struct{ Disconnect bool }
 	if err := read(arguments, &a); err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func lock(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
 	return nil, nil
 }
 
-func observe(_ *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func observe(_ *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var on bool
 	if err := read(arguments, &on); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func observe(_ *environment, s *store, arguments, _ []byte) ([]byte, error) {
 }
 
 // derive answers with the public key and, behind it, the path as it is written.
-func derive(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func derive(e *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Key  int64
 		Path string
@@ -87,7 +87,7 @@ func derive(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
 	return append(h.PublicKey(), h.Path().String()...), nil
 }
 
-func encrypt(_ *environment, s *store, arguments, plaintext []byte) ([]byte, error) {
+func encrypt(_ *Environment, s *store, arguments, plaintext []byte) ([]byte, error) {
 	var a struct{ Version uint32 }
 	if err := read(arguments, &a); err != nil {
 		return nil, err
@@ -99,7 +99,7 @@ func encrypt(_ *environment, s *store, arguments, plaintext []byte) ([]byte, err
 	return sealed.MarshalJSON()
 }
 
-func decrypt(_ *environment, s *store, _, text []byte) ([]byte, error) {
+func decrypt(_ *Environment, s *store, _, text []byte) ([]byte, error) {
 	data, err := secret.ParseEncryptedData(text)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func decrypt(_ *environment, s *store, _, text []byte) ([]byte, error) {
 	return s.Decrypt(data)
 }
 
-func rotate(_ *environment, s *store, arguments, text []byte) ([]byte, error) {
+func rotate(_ *Environment, s *store, arguments, text []byte) ([]byte, error) {
 	var a struct{ Version uint32 }
 	if err := read(arguments, &a); err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ var charClasses = map[string]secret.CharClass{
 	"lower": secret.Lower, "upper": secret.Upper, "digits": secret.Digits, "symbols": secret.Symbols,
 }
 
-func password(_ *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func password(_ *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Site    string
 		Length  int
@@ -143,7 +143,7 @@ func password(_ *environment, s *store, arguments, _ []byte) ([]byte, error) {
 	return s.Password(a.Site, policy)
 }
 
-func rawPassword(_ *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func rawPassword(_ *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Site   string
 		Length int

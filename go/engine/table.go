@@ -1,18 +1,13 @@
-package main
+package engine
 
 import "sync"
 
-// table gives integer handles to values. Handles start far from small numbers, so
-// that a confused descriptor or index is not taken for one, and are never reused.
+// table gives integer handles to values, which are never reused.
 type table[T any] struct {
 	mu    sync.RWMutex
 	next  int64
 	items map[int64]*T
 }
-
-const firstHandle = 1 << 20
-
-var environments = table[environment]{next: firstHandle, items: map[int64]*environment{}}
 
 func (t *table[T]) add(item *T) int64 {
 	t.mu.Lock()

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"cmp"
@@ -14,8 +14,9 @@ import (
 	"github.com/alkdev/alknet/go/node"
 )
 
-// version is set by the build.
-var version = "dev"
+// Version is the version of the program that the engine is in, which sets it before
+// it opens an environment.
+var Version = "dev"
 
 // keyOptions say where a node's key comes from.
 type keyOptions struct {
@@ -43,7 +44,7 @@ type connectOptions struct {
 type secrets struct{ key, passphrase []byte }
 
 // secretsOf takes them, also those of options that turn out to be malformed.
-func (e *environment) secretsOf(options []byte) secrets {
+func (e *Environment) secretsOf(options []byte) secrets {
 	var o keyOptions
 	_ = json.Unmarshal(options, &o) // the command's own reading of them reports it
 	return secrets{e.attachments.take(o.Key), e.attachments.take(o.Passphrase)}
@@ -56,7 +57,7 @@ func (s secrets) wipe() {
 
 // signer returns what an endpoint signs with; nil without an error means that
 // neither an identity nor a key was named.
-func (e *environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Signer, error) {
+func (e *Environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Signer, error) {
 	var key ed25519.PrivateKey
 	var err error
 	switch {
@@ -82,7 +83,7 @@ func (e *environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Sig
 
 // open starts a connect or a serve; run ends with opened or failed. The secrets are
 // taken here, so that those of the next command find room.
-func (e *environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, secrets) error) {
+func (e *Environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, secrets) error) {
 	named := e.secretsOf(options)
 	ctx, cancel := context.WithCancel(e.ctx)
 	ep := &endpoint{registry: call.NewRegistry(), cancel: cancel}
@@ -111,7 +112,7 @@ func (e *environment) open(n int64, options []byte, run func(context.Context, in
 }
 
 // keep enters what was opened, unless the node was closed or ended meanwhile.
-func (e *environment) keep(n int64, enter func()) bool {
+func (e *Environment) keep(n int64, enter func()) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed || e.nodes[n] == nil || e.nodes[n].cause != nil {
@@ -123,7 +124,7 @@ func (e *environment) keep(n int64, enter func()) bool {
 
 var errClosed = call.Errorf(call.Aborted, "the node was closed while it was being opened")
 
-func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
+func (e *Environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o connectOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
@@ -170,7 +171,7 @@ func (e *environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 }
 
 // state tells JavaScript what became of a connection.
-func (e *environment) state(n int64, s node.State) {
+func (e *Environment) state(n int64, s node.State) {
 	switch s.Status {
 	case node.Disconnected:
 		e.postError(kindDisconnected, n, s.Err)
@@ -199,7 +200,7 @@ type closeOptions struct {
 }
 
 // closeNode closes a node; closed is the answer, also of one that is not there.
-func (e *environment) closeNode(n int64, text []byte) {
+func (e *Environment) closeNode(n int64, text []byte) {
 	var o closeOptions
 	if len(text) > 0 {
 		_ = json.Unmarshal(text, &o) // a malformed option means none: closing must work

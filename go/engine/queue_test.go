@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -53,18 +53,18 @@ func TestQueueGivesWhatFits(t *testing.T) {
 	dst := make([]byte, 400)
 	for n := 0; ; n++ {
 		b := q.take(dst)
-		if b.needed != 0 {
-			t.Fatalf("batch %d needs %d bytes, of %d", n, b.needed, len(dst))
+		if b.Needed != 0 {
+			t.Fatalf("batch %d needs %d bytes, of %d", n, b.Needed, len(dst))
 		}
-		if b.length == 0 {
+		if b.Length == 0 {
 			break
 		}
-		if !b.ascii {
+		if !b.ASCII {
 			t.Errorf("batch %d is not taken for ASCII", n)
 		}
-		got = append(got, decode(t, dst[:b.length])...)
-		if b.more != (len(got) < len(want)) {
-			t.Errorf("more is %v after %d of %d", b.more, len(got), len(want))
+		got = append(got, decode(t, dst[:b.Length])...)
+		if b.More != (len(got) < len(want)) {
+			t.Errorf("more is %v after %d of %d", b.More, len(got), len(want))
 		}
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -78,18 +78,18 @@ func TestQueueAsksForRoom(t *testing.T) {
 	for size := range 20 {
 		dst := make([]byte, size)
 		b := q.take(dst)
-		if b.needed == 0 {
-			if b.ascii || decode(t, dst[:b.length])[0].payload != `"é"` {
-				t.Errorf("batch %q, ascii %v", dst[:b.length], b.ascii)
+		if b.Needed == 0 {
+			if b.ASCII || decode(t, dst[:b.Length])[0].payload != `"é"` {
+				t.Errorf("batch %q, ascii %v", dst[:b.Length], b.ASCII)
 			}
 			return
 		}
-		if b.length != 0 || b.needed <= size {
+		if b.Length != 0 || b.Needed <= size {
 			t.Fatalf("with %d bytes: %+v", size, b)
 		}
 		// Exactly what it asks for is enough.
 		if size == 0 {
-			if again := q.take(make([]byte, b.needed-1)); again.needed != b.needed {
+			if again := q.take(make([]byte, b.Needed-1)); again.Needed != b.Needed {
 				t.Fatalf("one byte less: %+v", again)
 			}
 		}
@@ -126,7 +126,7 @@ func TestQueueWakesOnce(t *testing.T) {
 	q.addRaw(kindCompleted, 1, emptyObject)
 	q.wake()
 	wants(2)
-	if b := q.take(make([]byte, 1000)); b.length != 0 || b.more {
+	if b := q.take(make([]byte, 1000)); b.Length != 0 || b.More {
 		t.Errorf("a closed queue gave %+v", b)
 	}
 }
@@ -200,14 +200,14 @@ func TestQueueThatIsNeverEmpty(t *testing.T) {
 	}
 	for add(backlog); added < 100*backlog; add(turn) {
 		b := q.take(dst)
-		for _, c := range decode(t, dst[:b.length]) {
+		for _, c := range decode(t, dst[:b.Length]) {
 			if c.handle != taken {
 				t.Fatalf("got %d, want %d", c.handle, taken)
 			}
 			taken++
 		}
-		if !b.more || cap(q.buf) > 8*keepQueue {
-			t.Fatalf("after %d: more %v, %d bytes are held", added, b.more, cap(q.buf))
+		if !b.More || cap(q.buf) > 8*keepQueue {
+			t.Fatalf("after %d: more %v, %d bytes are held", added, b.More, cap(q.buf))
 		}
 	}
 }

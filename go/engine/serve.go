@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"context"
@@ -147,7 +147,7 @@ func (s *serving) grants() ([]auth.Grant, error) {
 	return o.grants()
 }
 
-func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
+func (e *Environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
 	var o serveOptions
 	served := &serving{}
 	err := json.Unmarshal(text, &o)
@@ -169,11 +169,11 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 	}
 	server, err := node.Start(ctx, node.ServerConfig{
 		HeadConfig: node.HeadConfig{
-			Key: key, Registry: ep.registry, Agent: "alknet/" + version, Logger: e.logger, AfterBatch: e.queue.wake,
+			Key: key, Registry: ep.registry, Agent: "alknet/" + Version, Logger: e.logger, AfterBatch: e.queue.wake,
 			OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
 			OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
 		},
-		Load: served.load, Grants: served.grants, Version: version,
+		Load: served.load, Grants: served.grants, Version: Version,
 	})
 	if err != nil {
 		return configError(err)
@@ -192,7 +192,7 @@ func (e *environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 
 // keyOf reads the key that the configuration names, or makes one that lives as long
 // as the server.
-func (e *environment) keyOf(served *serving) (crypto.Signer, error) {
+func (e *Environment) keyOf(served *serving) (crypto.Signer, error) {
 	loaded, err := served.load()
 	if err != nil {
 		return nil, err
@@ -224,9 +224,9 @@ func configError(err error) error {
 
 // reload reads a server's configuration again, with options that take the place of
 // those that it was started with.
-func (e *environment) reload(n, req int64, text []byte) {
+func (e *Environment) reload(n, req int64, text []byte) {
 	fail := func(err error) {
-		e.queue.add(kindError, req, asError(err).AppendJSON)
+		e.queue.add(kindError, req, AsError(err).AppendJSON)
 		e.queue.wake()
 	}
 	e.mu.Lock()

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"sync"
@@ -6,10 +6,10 @@ import (
 )
 
 func TestTable(t *testing.T) {
-	table := &table[int]{items: map[int64]*int{}, next: firstHandle}
+	table := &table[int]{items: map[int64]*int{}}
 	one, two := 1, 2
 	a, b := table.add(&one), table.add(&two)
-	if a == b || a <= firstHandle || table.get(a) != &one || table.get(b) != &two {
+	if a == b || table.get(a) != &one || table.get(b) != &two {
 		t.Fatalf("handles %d and %d", a, b)
 	}
 	if table.remove(a) != &one || table.get(a) != nil || table.remove(a) != nil {

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"encoding/json"
@@ -10,7 +10,7 @@ import (
 // sessionHandle returns the handle of a session, and gives it one the first time:
 // a request may arrive before its session was announced. 0 once it has ended, and
 // for a request of the node's own handlers, which has none.
-func (e *environment) sessionHandle(s *call.Session) int64 {
+func (e *Environment) sessionHandle(s *call.Session) int64 {
 	if s == nil {
 		return 0
 	}
@@ -27,7 +27,7 @@ func (e *environment) sessionHandle(s *call.Session) int64 {
 	return handle
 }
 
-func (e *environment) forgetSession(s *node.Session) {
+func (e *Environment) forgetSession(s *node.Session) {
 	e.mu.Lock()
 	handle := e.handles[s.Session]
 	delete(e.handles, s.Session)
@@ -36,7 +36,7 @@ func (e *environment) forgetSession(s *node.Session) {
 }
 
 // sessionInfo tells of a connection's session; it holds it until it ends.
-func (e *environment) sessionInfo(n int64, s *node.Session, address string) []byte {
+func (e *Environment) sessionInfo(n int64, s *node.Session, address string) []byte {
 	handle := e.sessionHandle(s.Session)
 	e.run(func() {
 		<-s.Done()
@@ -47,19 +47,19 @@ func (e *environment) sessionInfo(n int64, s *node.Session, address string) []by
 	})
 }
 
-func (e *environment) sessionOpened(n int64, s *node.Session) {
+func (e *Environment) sessionOpened(n int64, s *node.Session) {
 	handle := e.sessionHandle(s.Session)
 	e.post(kindSessionOpened, handle, encode(map[string]any{
 		"node": n, "identity": s.Identity(), "transport": s.Transport, "remoteAddress": s.Remote.String(), "endpointId": s.EndpointID(),
 	}))
 }
 
-func (e *environment) sessionClosed(n int64, s *node.Session) {
+func (e *Environment) sessionClosed(n int64, s *node.Session) {
 	handle := e.sessionHandle(s.Session)
 	e.forgetSession(s)
 	told := map[string]any{"node": n, "error": nil}
 	if err := s.Err(); err != nil {
-		told["error"] = asError(err)
+		told["error"] = AsError(err)
 	}
 	e.post(kindSessionClosed, handle, encode(told))
 }

@@ -1,4 +1,4 @@
-package main
+package engine
 
 import (
 	"crypto"
@@ -21,7 +21,7 @@ type identity struct {
 }
 
 // newIdentity answers with the public parts of the identity's key.
-func newIdentity(e *environment, s *store, arguments, _ []byte) ([]byte, error) {
+func newIdentity(e *Environment, s *store, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Identity int64
 		Path     string
@@ -67,7 +67,7 @@ func (s *endpointSigner) Sign(rand io.Reader, message []byte, opts crypto.Signer
 }
 
 // signerOf returns what an endpoint signs with as an identity.
-func (e *environment) signerOf(ep *endpoint, id *identity) crypto.Signer {
+func (e *Environment) signerOf(ep *endpoint, id *identity) crypto.Signer {
 	e.mu.Lock()
 	ep.identity = id
 	e.mu.Unlock()
@@ -81,7 +81,7 @@ func (e *environment) signerOf(ep *endpoint, id *identity) crypto.Signer {
 
 // refused ends a connection whose store does not sign any more: it could not come
 // back. A server goes on, and can sign again once its store is unlocked.
-func (e *environment) refused(ep *endpoint, err error) {
+func (e *Environment) refused(ep *endpoint, err error) {
 	e.mu.Lock()
 	if ep.head == nil && ep.cause == nil {
 		ep.cause = err
@@ -100,7 +100,7 @@ var errIdentityLocked = &secret.Error{Code: secret.Locked, Message: "the store o
 
 // disconnect ends the connections, and the sessions of the servers, that have their
 // identity from a store.
-func (e *environment) disconnect(s *store) {
+func (e *Environment) disconnect(s *store) {
 	e.mu.Lock()
 	var ending []endpoint
 	for _, ep := range e.nodes {
