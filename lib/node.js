@@ -54,6 +54,9 @@ class Node extends EventEmitter {
   get _number() { return this.#number; }
   get _engine() { return this.#engine; }
 
+  /** Where the node runs: 'addon', in this process, or 'process', in one of its own. */
+  get engine() { return this.#engine.kind; }
+
   #pin(on) {
     const want = on && !this.#unrefed && !this.#over;
     if (want === this.#pinned) return;
@@ -263,4 +266,9 @@ function keyOptions(engine, out, options) {
   }
 }
 
-module.exports = { Node, keyOptions };
+/** The engine that has the key of the option identity. */
+function identityEngine({ identity }) {
+  return identity instanceof SecretIdentity ? identity._ready() : undefined; // keyOptions says what is wrong
+}
+
+module.exports = { Node, identityEngine, keyOptions };

@@ -1,14 +1,14 @@
 'use strict';
 
-const { Node, keyOptions } = require('./node.js');
+const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Session } = require('./session.js');
-const { engineOf } = require('./engines.js');
+const { engineFor } = require('./engines.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
-const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
+const OPTIONS = [...DYNAMIC, 'engine', 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
 const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
 const LIMITS = {
@@ -60,7 +60,7 @@ class Server extends Node {
     if (options.name !== undefined) out.name = check.string(options.name, 'name');
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    const engine = engineOf();
+    const engine = engineFor(options.engine, { identity: identityEngine(options) });
     keyOptions(engine, out, options);
     const server = new Server(engine);
     server.#told = await server._open('serve', out, options);
