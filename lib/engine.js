@@ -69,6 +69,9 @@ class Engine {
     process.on('exit', this.#native.close);
   }
 
+  /** The path of a file as the engine finds it, whose working folder may be another one by now. */
+  file(name) { return this.#native.file?.(name) ?? name; }
+
   /** Adds a command; it leaves at the end of this turn, with all others of it. */
   send(command) {
     this.start();

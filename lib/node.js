@@ -257,7 +257,7 @@ function keyOptions(engine, out, options) {
   if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
   if (typeof key !== 'string') check.secretSize(key, 'key');
   if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
-  if (typeof key === 'string') out.keyPath = key;
+  if (typeof key === 'string') out.keyPath = engine.file(key);
   else out.key = engine.attach(key);
   if (passphrase !== undefined) {
     const bytes = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase;

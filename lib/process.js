@@ -14,8 +14,12 @@ const FAREWELL_TIMEOUT = 2_000; // ms
 
 const OK = 0, FAILED = 1; // what an answer begins with
 
-/** A fresh copy, which moves to the thread, and is wiped there once it is written. */
-const copyOf = (bytes) => new Uint8Array(bytes);
+/** A fresh copy, which moves to the thread, and is wiped there once it is written. Not on the heap, where small arrays would lie. */
+function copyOf(bytes) {
+  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
 
 /** One process. `onGone` is told once, with an error object, when it ends without being closed. */
 class EngineProcess {
@@ -27,6 +31,7 @@ class EngineProcess {
   #batch; // the one that has woken us
   #gone; // the error object
   #closed = false;
+  #folder; // its working folder
 
   constructor(binary, onGone) {
     this.#binary = binary;
@@ -38,6 +43,7 @@ class EngineProcess {
     const answers = new MessageChannel();
     this.#port = events.port1;
     this.#answers = answers.port1;
+    this.#folder = process.cwd();
     const thread = new Worker(path.join(__dirname, 'process-thread.js'), {
       name: 'alknet engine', execArgv: [],
       workerData: { binary: this.#binary, port: events.port2, answers: answers.port2, signal: this.#signal },
@@ -51,6 +57,8 @@ class EngineProcess {
     });
     this.#port.unref(); // referenced only while work is pending
   };
+
+  file = (name) => (this.#folder === undefined || this.#folder === process.cwd() ? name : path.resolve(name));
 
   ref = (on) => {
     if (on) this.#port.ref();
