@@ -123,7 +123,7 @@ class EngineProcess {
   close = () => {
     if (this.#closed) return;
     this.#closed = true;
-    this.#port.postMessage({ close: true });
+    this.#port?.postMessage({ close: true });
     if (isMainThread || this.#gone) return;
     for (const until = Date.now() + FAREWELL_TIMEOUT; ;) {
       const seen = Atomics.load(this.#signal, 0);
@@ -138,6 +138,7 @@ class EngineProcess {
     const copy = body === undefined ? undefined : copyOf(body);
     this.#port.postMessage({ kind, head, body: copy }, copy === undefined ? [] : [copy.buffer]);
     let until = Date.now() + this.#answerTimeout;
+    let killed = false;
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
       const answer = receiveMessageOnPort(this.#answers)?.message;
@@ -147,9 +148,15 @@ class EngineProcess {
         throw fromEngine(answer, undefined, new Error());
       }
       if (Atomics.wait(this.#signal, 0, seen, Math.max(0, until - Date.now())) === 'timed-out') {
-        // Whatever it is doing: what it has of this thread's is lost.
-        this.#port.postMessage({ kill: `the engine's process has not answered for ${this.#answerTimeout / 1000} s, and was ended` });
-        until = Infinity;
+        const message = `the engine's process has not answered for ${this.#answerTimeout / 1000} s, and was ended`;
+        if (killed) { // the thread does not answer either
+          const gone = { code: 'UNAVAILABLE', message, retryable: true };
+          this.#end(gone);
+          throw fromEngine(gone, undefined, new Error());
+        }
+        killed = true;
+        this.#port.postMessage({ kill: message });
+        until = Date.now() + FAREWELL_TIMEOUT;
       }
     }
   }

@@ -219,7 +219,7 @@ describe('an engine ends with the program that it belongs to', { concurrency: 2,
 });
 
 test('signals of a terminal or a service manager do not end it, the end of stdin does', { ...linux, skip: process.platform === 'win32' && 'signals are of POSIX' }, async (t) => {
-  const program = new Program(t, alknet, ['engine']);
+  const program = new Program(t, alknet, ['engine'], { env: { HOME: undefined, XDG_STATE_HOME: undefined, ALKNET_HOME: undefined } });
   const hello = Buffer.concat([Buffer.from([0, 0, 0, 17]), Buffer.from('Halknet engine'), Buffer.from([0, 0, 0, 3])]);
   program.child.stdin.write(hello);
   while (!program.stdout.includes('Halknet engine')) await once(program.child.stdout, 'data');
@@ -238,4 +238,26 @@ test('started by hand it says what it is for', async (t) => {
   const { code, stdout, stderr } = await program.ended;
   assert.deepEqual([code, stdout], [1, '']);
   assert.match(stderr, /^alknet: .*has not said which version it is/);
+});
+
+test('files are found from the working folder of the program, after it has changed too', { timeout: 60_000 }, async (t) => {
+  const { privateKey, publicKey } = generateKey('a');
+  fs.mkdirSync(path.join(folder, 'later'));
+  fs.writeFileSync(path.join(folder, 'later', 'key'), privateKey, { mode: 0o600 });
+  fs.writeFileSync(path.join(folder, 'later', 'authorized_keys'), `${publicKey}\n`);
+  const program = `
+    const { connect, generateKey, serve } = require(${JSON.stringify(root)});
+    generateKey(); // the engine runs
+    process.chdir('later');
+    (async () => {
+      const head = await serve({ listen: '127.0.0.1:0', key: 'key', authorizedKeys: 'authorized_keys' });
+      const node = await connect(head.address, { key: 'key' });
+      console.log(await node.call('/echo/echo', 'found'));
+      await node.close();
+      await head.close();
+    })();`;
+  for (const kind of ['addon', 'process']) {
+    const { stdout, stderr } = await new Program(t, process.execPath, ['-e', program], { cwd: folder, env: { ALKNET_ENGINE: kind } }).ended;
+    assert.deepEqual([stdout, stderr], ['found\n', '']);
+  }
 });

@@ -117,7 +117,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	home, err := stateFolder(c.Home)
-	if err != nil {
+	if err != nil && parsed.Command() != "engine" { // which keeps no state, and may run where nobody has a home
 		fmt.Fprintln(stderr, "alknet:", err)
 		return exitFailed
 	}
