@@ -17,6 +17,9 @@ type Credential interface {
 	Text(name string) string
 	// Secret opens a secret part, the caller's to wipe.
 	Secret(ctx context.Context, name string) ([]byte, error)
+	// Reveal returns the whole credential with its secrets as a JSON object, the
+	// caller's to wipe.
+	Reveal(ctx context.Context) ([]byte, error)
 }
 
 // CredentialProvider gives a node's handlers their credentials. It is safe for

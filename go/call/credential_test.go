@@ -34,6 +34,8 @@ func (f fixed) Secret(_ context.Context, name string) ([]byte, error) {
 	return []byte("canary-" + name), nil
 }
 
+func (f fixed) Reveal(context.Context) ([]byte, error) { return []byte(`{"token":"canary"}`), nil }
+
 // TestCredentials has handlers ask for credentials that their registration lists, and
 // for others, and looks at what their callers learn.
 func TestCredentials(t *testing.T) {

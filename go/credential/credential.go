@@ -128,6 +128,20 @@ func (c Credential) Secret(ctx context.Context, name string) ([]byte, error) {
 	return bytes.Clone(p.secret.Bytes()), nil
 }
 
+// Reveal returns the whole credential with its secrets as JSON, the caller's to wipe:
+//
+//	{"credential":1,"service":"…","type":"…","added":"…","fields":{"name":"…"}}
+//
+// Errors are those of Open.
+func (c Credential) Reveal(ctx context.Context) ([]byte, error) {
+	value, err := c.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer value.Wipe()
+	return entry{c.info.Service, c.info.Added, value}.encode()
+}
+
 // DefaultHeader is the header of an APIKey that names none.
 const DefaultHeader = "X-API-Key"
 

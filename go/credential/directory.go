@@ -229,7 +229,9 @@ func causeOf(err error) error {
 
 // Add seals a value and writes it as the service's credential; with replace in the
 // place of one that is there, which else is a CONFLICT. The value stays the caller's.
-// Errors: CONFLICT, LOCKED, INVALID_INPUT, RESOURCE_EXHAUSTED, UNAVAILABLE.
+// Where there are other credentials and none of them opens, nothing is added, which is
+// DECRYPTION_FAILED: with a phrase that has a mistake in it, what is sealed would be
+// lost. Other errors: CONFLICT, LOCKED, INVALID_INPUT, RESOURCE_EXHAUSTED, UNAVAILABLE.
 func (d *Directory) Add(ctx context.Context, service string, value Value, replace bool) (Info, error) {
 	info, err := d.add(ctx, service, value, replace)
 	d.tell(ctx, ActionAdd, shown(service), value.Type(), err)
@@ -241,6 +243,9 @@ func (d *Directory) add(ctx context.Context, service string, value Value, replac
 		return Info{}, err
 	}
 	if err := validate(value); err != nil {
+		return Info{}, err
+	}
+	if err := d.sameKey(ctx, service); err != nil {
 		return Info{}, err
 	}
 	e := entry{service, time.Now().UTC().Truncate(time.Second), value}
@@ -264,6 +269,35 @@ func (d *Directory) add(ctx context.Context, service string, value Value, replac
 		return Info{}, err
 	}
 	return infoOf(e), nil
+}
+
+// sameKey refuses a store that opens none of the other credentials.
+func (d *Directory) sameKey(ctx context.Context, service string) error {
+	root, err := d.root()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	services, err := d.services(root)
+	if err != nil {
+		return err
+	}
+	var failed error
+	for _, other := range services {
+		if other == service {
+			continue
+		}
+		switch entry := d.entry(ctx, root, other); {
+		case entry.Info != nil:
+			return nil
+		case CodeOf(entry.Err) == DecryptionFailed:
+			failed = errorf(DecryptionFailed, "none of the credentials in %s opens: they were sealed with another phrase or passphrase than the store's, or were changed, so nothing was added", d.path)
+		}
+	}
+	return failed
 }
 
 // Remove removes the credential of a service. It needs no unlocked store: who may

@@ -158,6 +158,10 @@ func TestDirectory(t *testing.T) {
 	if !strings.Contains(err.Error(), "another phrase") || !strings.Contains(err.Error(), d.file("basic")) {
 		t.Error(err)
 	}
+	// With this phrase nothing is added to what another one has sealed, which would be
+	// lost; it takes its own folder.
+	_, err = d.Add(ctx, "new", &Bearer{Token: planted("t")}, false)
+	wantCode(t, err, DecryptionFailed)
 	s.Lock()
 	unlock(t, s, testPhrase)
 	_, err = c.Secret(ctx, "password")
@@ -186,7 +190,7 @@ func TestDirectory(t *testing.T) {
 	want := []string{
 		"get basic basic  /x/ySHA256:abc", "open basic basic  /x/ySHA256:abc", "open basic basic  /x/ySHA256:abc",
 		"open basic basic LOCKED /x/ySHA256:abc", "get basic  LOCKED", "add new bearer LOCKED", "open basic basic LOCKED /x/ySHA256:abc", "get basic  LOCKED", "add new bearer LOCKED",
-		"open basic basic DECRYPTION_FAILED /x/ySHA256:abc", "get basic  DECRYPTION_FAILED", "open basic basic  /x/ySHA256:abc",
+		"open basic basic DECRYPTION_FAILED /x/ySHA256:abc", "get basic  DECRYPTION_FAILED", "add new bearer DECRYPTION_FAILED", "open basic basic  /x/ySHA256:abc",
 		"add basic bearer CONFLICT", "add basic bearer", "get basic bearer", "open basic basic  /x/ySHA256:abc", "remove basic", "remove basic  NOT_FOUND", "get bearer  CLOSED",
 	}
 	if got := told.take(); !slices.Equal(got, want) {

@@ -89,6 +89,11 @@ func TestOpenGivesCopies(t *testing.T) {
 				t.Errorf("%s: wiping leaves %q", name, s)
 			}
 		}
+		text, err := c.Reveal(ctx)
+		must(t, err)
+		if e, err := decode(text); err != nil || strings.Join(secretsOf(e.value), "|") != strings.Join(want, "|") {
+			t.Errorf("%s is revealed as %s", name, text)
+		}
 		for _, secret := range c.Info().Secrets {
 			b, err := c.Secret(ctx, secret)
 			must(t, err)
