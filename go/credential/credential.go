@@ -11,6 +11,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/alkdev/alknet/go/secret"
 )
 
 // Provider gives a node's handlers what they sign in elsewhere with. It is safe for
@@ -35,8 +37,9 @@ type Info struct {
 // It is safe for concurrent use and needs no closing. The zero value is a credential
 // of nothing, which opens to NOT_FOUND.
 type Credential struct {
-	info Info
-	open func(ctx context.Context) (Value, error)
+	info   Info
+	open   func(ctx context.Context) (Value, error)
+	sealed *secret.EncryptedData // of a Directory
 }
 
 // New makes a credential of a Value, for a Provider of another kind; the value belongs
@@ -48,7 +51,7 @@ func New(service string, added time.Time, value Value) (Credential, error) {
 	if err := validate(value); err != nil {
 		return Credential{}, err
 	}
-	return Credential{infoOf(entry{service, added, value}), func(context.Context) (Value, error) { return cloneOf(value), nil }}, nil
+	return Credential{info: infoOf(entry{service, added, value}), open: func(context.Context) (Value, error) { return cloneOf(value), nil }}, nil
 }
 
 func infoOf(e entry) Info {
@@ -98,6 +101,15 @@ func (c Credential) Info() Info {
 	info := c.info
 	info.Fields, info.Secrets = maps.Clone(info.Fields), slices.Clone(info.Secrets)
 	return info
+}
+
+// Sealed returns the sealed form, for Directory.Unseal; ok is false for a credential
+// that is of no Directory.
+func (c Credential) Sealed() (sealed secret.EncryptedData, ok bool) {
+	if c.sealed == nil {
+		return secret.EncryptedData{}, false
+	}
+	return *c.sealed, true
 }
 
 // Open opens the credential with all its secrets, for the caller to use and then to

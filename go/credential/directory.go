@@ -103,11 +103,12 @@ func (d *Directory) get(ctx context.Context, service string) (Credential, error)
 	if err != nil {
 		return Credential{}, err
 	}
-	return d.credential(ctx, service, sealed)
+	return d.Unseal(ctx, service, sealed)
 }
 
-// credential makes the handle of a sealed entry.
-func (d *Directory) credential(ctx context.Context, service string, sealed secret.EncryptedData) (Credential, error) {
+// Unseal makes a Credential of its sealed form, whatever the folder holds by now. The
+// error names the file that the form was read from. Errors are those of Get.
+func (d *Directory) Unseal(ctx context.Context, service string, sealed secret.EncryptedData) (Credential, error) {
 	e, err := d.openEntry(ctx, service, sealed)
 	if err != nil {
 		return Credential{}, err
@@ -115,7 +116,7 @@ func (d *Directory) credential(ctx context.Context, service string, sealed secre
 	defer e.value.Wipe()
 	user := userOf(ctx)
 	info := infoOf(e)
-	return Credential{info, func(ctx context.Context) (Value, error) {
+	return Credential{info: info, sealed: &sealed, open: func(ctx context.Context) (Value, error) {
 		e, err := d.openEntry(ctx, service, sealed)
 		d.tell(WithUser(ctx, user), ActionOpen, service, info.Type, err)
 		if err != nil {
