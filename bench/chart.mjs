@@ -17,12 +17,12 @@ const PANELS = [
 ];
 
 const BAR = 11, PITCH = 17, HEAD = 34, FOOT = 30; // px of a panel
-const WIDE = 490, NAMES = 100, VALUES = 126; // px of a panel: as a whole, for its names and for its figures
+const WIDE = 490, NAMES = 106, VALUES = 126; // px of a panel: as a whole, for its names and for its figures
 const TOP = 92, EDGE = 18;
 
 const STYLE = `
   .page { fill: #ffffff } text { fill: #1f2328; font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif }
-  .big { font-size: 18px; font-weight: 600 } .title { font-size: 13px; font-weight: 600 } .quiet { fill: #59636e; font-size: 11px }
+  .big { font-size: 18px; font-weight: 600 } .title { font-size: 13px; font-weight: 600 } .quiet { fill: #59636e; font-size: 11px; font-weight: 400 }
   .end { text-anchor: end } .middle { text-anchor: middle } .own { font-weight: 600 }
   .grid { stroke: #d1d9e0 } .base { stroke: #59636e; stroke-width: 1.5 }
   .bar-own { fill: #0969da } .bar-other { fill: #8c959f } .bar-floor { fill: none; stroke: #8c959f; stroke-dasharray: 3 2 }
@@ -44,8 +44,8 @@ function ratio(panel, medians, name, base) {
 }
 const times = (r) => `${r >= 100 ? r.toFixed(0) : r >= 10 ? r.toFixed(1) : r.toFixed(2)}×`;
 
-/** What the chart shows, in words: the text alternative of the picture. */
-export function describe({ medians, base }) {
+/** What the chart shows, in words: its text alternative. */
+function describe({ medians, base }) {
   const names = Object.keys(medians);
   return PANELS.map((panel) => {
     const parts = names.map((name) => [name, ratio(panel, medians, name, base)]).filter(([, r]) => r !== undefined).map(([name, r]) => `${name} ${times(r)}`);
@@ -64,7 +64,7 @@ export function chart({ medians, base, note = '' }) {
   const high = HEAD + names.length * PITCH + FOOT;
   const rows = Math.ceil(panels.length / 2);
   const [width, height] = [2 * WIDE + 3 * EDGE, TOP + rows * high + EDGE];
-  const ticks = [0.001, 0.01, 0.1, 0.3, 1, 3, 10, 100, 1000].filter((t) => Math.log10(t) >= from && Math.log10(t) <= to);
+  const ticks = [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1000].filter((t) => Math.log10(t) >= from && Math.log10(t) <= to);
 
   const out = [];
   panels.forEach((panel, i) => {

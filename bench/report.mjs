@@ -1,6 +1,5 @@
 // A run as text: the tables for the terminal, and its section of docs/benchmarks.md.
 import { evaluate } from './aims.mjs';
-import { describe } from './chart.mjs';
 import { median, number, ROWS } from './rows.mjs';
 
 /** Medians and spreads, (largest - smallest) / median, of the repeats of each column. */
@@ -23,6 +22,8 @@ const pad = (rows, left) => {
   const w = rows[0].map((_, i) => Math.max(...rows.map((r) => r[i].length)));
   return rows.map((r) => r.map((c, i) => (i < left ? c.padEnd(w[i]) : c.padStart(w[i]))).join('  ').trimEnd()).join('\n');
 };
+
+export const repeats = (n) => (n === 1 ? '1 repeat' : `${n} repeats`);
 
 /** The tables of medians, ratios to the base and spreads, each as text. */
 export function tables({ runs, base, reps }) {
@@ -71,19 +72,18 @@ export const versionsText = ({ versions: { go, ...rest } }) => `Go ${go}; ${Obje
 
 /** The section of a run in docs/benchmarks.md. */
 export function section(result) {
-  const { medians } = summarize(result.runs);
   const line = (cells) => `| ${cells.join(' | ')} |`;
   const [head, ...rows] = aims(result).map((cells) => cells.map((c) => c.replaceAll('|', '\\|')));
   const met = rows.filter((r) => r.at(-1) === 'met').length, unix = rows.filter((r) => /Unix/.test(r.at(-1))).length;
   const lacking = troubles(result);
-  return `## Run of ${result.reps} repeats
+  return `## Run of ${repeats(result.reps)}
 
 ${result.date.slice(0, 10)}, \`make bench\`. ${result.machine.what}. ${conditions(result)}
 Look at the spread before you trust a difference.
 
 ${versionsText(result)}
 ${lacking.length ? `\n${lacking.map((l) => `- ${l.replaceAll('\n', ' ')}`).join('\n')}\n` : ''}
-![How many times as good as ${result.base} each column is. ${describe({ medians, base: result.base })}](benchmarks.svg)
+![How many times as good as ${result.base} each column is in each row; the tables below have the figures.](benchmarks.svg)
 
 ### Against the aims
 

@@ -6,7 +6,7 @@ import { chart } from './chart.mjs';
 import { choose, COLUMNS, USUAL } from './columns.mjs';
 import { describe, keepAwake, versions, watch } from './machine.mjs';
 import { measure } from './measure.mjs';
-import { aimsText, conditions, replaceRun, section, summarize, tables, troubles, versionsText } from './report.mjs';
+import { aimsText, conditions, repeats, replaceRun, section, summarize, tables, troubles, versionsText } from './report.mjs';
 
 const USAGE = `node bench/run.mjs [options]
   --columns a,b,…   some columns: ${Object.keys(COLUMNS).join(', ')}
@@ -56,7 +56,7 @@ async function run(opt) {
 
 function write(result) {
   const page = file('docs/benchmarks.md');
-  const note = `Medians of ${result.reps} repeats, ${result.date.slice(0, 10)}. ${result.machine.what}.`;
+  const note = `Medians of ${repeats(result.reps)}, ${result.date.slice(0, 10)}. ${result.machine.what}.`;
   fs.writeFileSync(page, replaceRun(fs.readFileSync(page, 'utf8'), section(result)));
   fs.writeFileSync(file('docs/benchmarks.svg'), chart({ medians: summarize(result.runs).medians, base: result.base, note }));
 }
