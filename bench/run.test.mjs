@@ -10,6 +10,7 @@ import { COLUMNS } from './columns.mjs';
 import { measure } from './measure.mjs';
 import { replaceRun, section } from './report.mjs';
 import { ROWS } from './rows.mjs';
+import { connect, generateKey, serve } from '../lib/index.mjs';
 
 const run = promisify(execFile);
 const bench = new URL('run.mjs', import.meta.url).pathname;
@@ -55,6 +56,25 @@ test('a column that fails does not stop the others', async () => {
   assert.match(failed['no server'][0], /^repeat 1: the server ended at once: 3$/);
   assert.match(failed['no such program'][0], /ENOENT/);
   assert.match(failed.refuses[0], /ECONNREFUSED/);
+});
+
+test('alknet-process has figures only where the engine is a process', async () => {
+  const key = generateKey();
+  const head = await serve({ listen: 'tcp://127.0.0.1:0', authorizedKeys: [key.publicKey] });
+  const node = await connect(head.address, { key: Buffer.from(key.privateKey) });
+  const { engine } = node;
+  await node.close();
+  await head.close({ drain: 0 });
+
+  const column = COLUMNS['alknet-process'];
+  const { runs, skipped, failed } = await measure({ asked: column, 'not asked': { ...column, env: {} } }, { reps: 1, only: 'f' });
+  assert.deepEqual(runs['not asked'], []);
+  if (engine === undefined) assert.deepEqual(skipped, { asked: 'this build has no process engine', 'not asked': 'this build has no process engine' });
+  else {
+    assert.equal(failed.asked, undefined);
+    assert.ok(runs.asked[0].cold > 0);
+    assert.deepEqual(failed, { 'not asked': [`repeat 1: the first call: the engine of the connection is ${engine}`] });
+  }
 });
 
 test('a failure is told in the report, and in the status', async () => {
