@@ -56,7 +56,7 @@ pack: build ## Write the npm packages of this platform to build/packages
 	@node binding/pack.mjs build/packages
 
 .PHONY: test
-test: test-go test-js test-newest ## Build and run every test
+test: test-go test-js test-newest test-bench ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
@@ -77,6 +77,10 @@ test-newest: build ## Run the JavaScript tests with the newest Node.js
 .PHONY: test-nodes
 test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
+
+.PHONY: test-bench
+test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
+	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
 
 .PHONY: lint
 lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes
@@ -124,7 +128,7 @@ test-soak: build ## Kill heads, workers and clients at random for two minutes, a
 BENCH ?=
 
 .PHONY: bench
-bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON and grpc-js, about 4 minutes (BENCH='--only a --reps 1')
+bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON, grpc-js, NATS, undici and iroh, about 10 minutes (BENCH='--only a --reps 1')
 	@node bench/run.mjs $(BENCH)
 
 build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)
