@@ -3,6 +3,7 @@
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
 const native = require('./native.js');
+const { AscendingMap } = require('./ascending-map.js');
 
 const KIND = {
   opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
@@ -26,8 +27,8 @@ let nextSecret = 0; // of stores, keys and identities
 let pins = 0; // reasons to keep the process alive
 
 const nodes = new Map(); // number -> object with the on… methods of a node
-const requests = new Map(); // number -> { responded, event, completed, failed }
-const incoming = new Map(); // number -> { cancelled, credit }
+const requests = new AscendingMap(); // number -> { responded, event, completed, failed }
+const incoming = new AscendingMap(); // number -> { cancelled, credit }
 const sessions = new Map(); // number -> node number
 const stores = new Map(); // number -> WeakRef of a store of secrets
 
