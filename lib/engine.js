@@ -2,6 +2,7 @@
 // The message pipe to the engine: commands go out in one batch a turn, completions
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
+const { AscendingMap } = require('./ascending-map.js');
 const { fromEngine } = require('./error.js');
 
 const KIND = {
@@ -29,8 +30,8 @@ class Engine {
   #pins = 0; // reasons to keep the process alive
 
   nodes = new Map(); // number -> object with the on… methods of a node
-  requests = new Map(); // number -> { responded, event, completed, failed }
-  incoming = new Map(); // number -> { cancelled, credit }
+  requests = new AscendingMap(); // number -> { responded, event, completed, failed }
+  incoming = new AscendingMap(); // number -> { cancelled, credit }
   sessions = new Map(); // number -> node number
   stores = new Map(); // number -> WeakRef of a store of secrets
 
