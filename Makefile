@@ -11,8 +11,17 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
-LDFLAGS := -s -w -X main.version=$(VERSION)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
+
+# What is built is the same wherever it is built: no paths, no symbols, no state of git.
+# Functions start at 16 bytes instead of 32, and packages off the hot paths are not
+# inlined; docs/sizes.md has what that is worth.
+COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
+  math/big net net/netip net/textproto net/url regexp/syntax crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa \
+  vendor/golang.org/x/net/dns/dnsmessage github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog \
+  github.com/santhosh-tekuri/jsonschema/v6/kind golang.org/x/crypto/ssh golang.org/x/text/... \
+  $(addprefix github.com/alkdev/alknet/go/,audit config metrics trace)
+GO_BUILD := go build -trimpath -buildvcs=false -ldflags '-s -w -funcalign=16 -X main.version=$(VERSION)' $(COLD:%=-gcflags=%=-l)
 
 # Node's headers: npm's setting, or those that stand beside node itself. With either
 # node-gyp downloads nothing.
@@ -22,13 +31,14 @@ export npm_config_nodedir ?= $(or $(filter-out undefined null,$(shell npm config
 .PHONY: build
 build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
 
-bin/alknet: $(GO_FILES) go.mod go.sum package.json
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./go/cmd/alknet
+bin/alknet: Makefile $(GO_FILES) go.mod go.sum package.json
+	CGO_ENABLED=0 $(GO_BUILD) -o $@ ./go/cmd/alknet
 
-build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.h
-	go build -tags alknet_addon -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
+build/engine/libalknet.a: export CGO_CFLAGS := -O2 -include $(CURDIR)/binding/glibc.h
+build/engine/libalknet.a: Makefile $(GO_FILES) go.mod go.sum package.json binding/alknet.h binding/glibc.h
+	$(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $@ ./go/cabi
 
-build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
+build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
 	@rm -f build/Release/obj.target/alknet.node # gyp does not see that the archive has changed
 	npx --no-install node-gyp configure build --loglevel=warn
 	@touch $@
@@ -46,7 +56,7 @@ pack: build ## Write the npm packages of this platform to build/packages
 	@node binding/pack.mjs build/packages
 
 .PHONY: test
-test: test-go test-js test-newest ## Build and run every test
+test: test-go test-js test-newest test-bench ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
@@ -67,6 +77,10 @@ test-newest: build ## Run the JavaScript tests with the newest Node.js
 .PHONY: test-nodes
 test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
+
+.PHONY: test-bench
+test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
+	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
 
 .PHONY: lint
 lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes
@@ -114,7 +128,7 @@ test-soak: build ## Kill heads, workers and clients at random for two minutes, a
 BENCH ?=
 
 .PHONY: bench
-bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON and grpc-js, about 4 minutes (BENCH='--only a --reps 1')
+bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON, grpc-js, NATS, undici and iroh, about 10 minutes (BENCH='--only a --reps 1')
 	@node bench/run.mjs $(BENCH)
 
 build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)

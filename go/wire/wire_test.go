@@ -202,6 +202,15 @@ func FuzzParseEnvelope(f *testing.F) {
 		if whole = whole && s.pos == len(body); whole != json.Valid(body) {
 			t.Fatalf("scanner says %v, encoding/json %v", whole, !whole)
 		}
+		var items []json.RawMessage
+		array := json.Unmarshal(body, &items) == nil && items != nil
+		if n := 0; Items(body, func(item []byte) {
+			if n++; array && string(items[n-1]) != string(item) {
+				t.Fatalf("element %d is %q, want %q", n, item, items[n-1])
+			}
+		}) != array || array && n != len(items) {
+			t.Fatalf("Items has seen %d elements, want %d", n, len(items))
+		}
 		env, err := ParseEnvelope(body)
 		if err != nil {
 			var bad *ProtocolError

@@ -20,7 +20,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -93,7 +92,6 @@ func main() {
 	// Libraries below may log through the standard logger; what they have to say is
 	// for developers, not for the person at the terminal.
 	log.SetOutput(io.Discard)
-	debug.SetTraceback("none") // a crash must not print what is on the stack
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
