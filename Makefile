@@ -88,6 +88,7 @@ lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_mod
 	go mod tidy -diff
 	go vet ./...
 	build/tools/staticcheck ./...
+	cd bench/server && go mod tidy -diff && go vet . && ../../build/tools/staticcheck .
 	.ci/tools/node_modules/.bin/eslint .
 	node_modules/.bin/tsc -p test/types
 
