@@ -1,6 +1,6 @@
 'use strict';
 
-const engine = require('./engine.js');
+const { engineOf } = require('./engines.js');
 const { Node, keyOptions } = require('./node.js');
 const { Server } = require('./server.js');
 const { Session } = require('./session.js');
@@ -33,8 +33,9 @@ class Connection extends Node {
     }
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    keyOptions(out, options);
-    const connection = new Connection();
+    const engine = engineOf();
+    keyOptions(engine, out, options);
+    const connection = new Connection(engine);
     connection.#told.address = address;
     await connection._open('connect', out, options);
     return connection;
@@ -49,10 +50,10 @@ class Connection extends Node {
   get address() { return this.#told.address; }
 
   /** Calls an operation of the head. */
-  call(operation, input, options) { return call(`n${this._number}`, operation, input, options); }
+  call(operation, input, options) { return call(this._engine, `n${this._number}`, operation, input, options); }
 
   /** Subscribes to an operation of the head. */
-  subscribe(operation, input, options) { return subscribe(`n${this._number}`, operation, input, options); }
+  subscribe(operation, input, options) { return subscribe(this._engine, `n${this._number}`, operation, input, options); }
 
   /**
    * Registers this node with the head under a name: others call what it handles as
@@ -63,11 +64,11 @@ class Connection extends Node {
     check.string(name, 'name');
     check.known(options, ['signal', 'timeout'], 'join');
     const timeout = options?.timeout === undefined ? undefined : check.milliseconds(options.timeout, 'timeout');
-    return command(`join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
+    return command(this._engine, `join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
   }
 
   /** Takes the name back; the connection stays open. */
-  leave() { return command(`leave\t${this._number}`, '', undefined, this.leave); }
+  leave() { return command(this._engine, `leave\t${this._number}`, '', undefined, this.leave); }
 
   /** The operations that this node may call. */
   async services(options) { return (await this.call('/services/list', null, options)).operations; }
@@ -77,7 +78,7 @@ class Connection extends Node {
 
   _session(number, told) {
     if (this.#session?.number !== number) {
-      const session = new Session(number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
+      const session = new Session(this._engine, number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
       this.#session = { number, session };
     }
     return this.#session.session;
@@ -106,7 +107,7 @@ function nodeName(name) {
 }
 
 /** Sends a command that the engine completes, and gives its end. */
-function command(head, tail, signal, caller) {
+function command(engine, head, tail, signal, caller) {
   if (signal !== undefined) check.signal(signal);
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = {};

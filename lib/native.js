@@ -11,7 +11,14 @@ function isMusl() {
   return report !== undefined && !report.header.glibcVersionRuntime;
 }
 
+let addon;
+
+/** The addon, which is loaded the first time. */
 function load() {
+  return addon ??= find();
+}
+
+function find() {
   const attempts = [];
   for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
     try {
@@ -37,4 +44,4 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = load();
+module.exports = { load };

@@ -3,7 +3,6 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
 const check = require('./options.js');
 const { run } = require('./handler.js');
 const { SecretIdentity } = require('./secret-identity.js');
@@ -13,6 +12,7 @@ const HANDLER = ['identity', 'reach'];
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
 class Node extends EventEmitter {
+  #engine;
   #number;
   #handlers = new Map(); // operation -> handlers offered, the first of which answers
   #opening;
@@ -23,17 +23,22 @@ class Node extends EventEmitter {
   #warned = new Set();
   #early = []; // events from before the application could listen
 
+  constructor(engine) {
+    super();
+    this.#engine = engine;
+  }
+
   /** Sends the command that opens the node; resolves when it is open. */
   _open(command, options, { signal, identity }) {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const at = {};
     Error.captureStackTrace(at, this._open);
-    this.#number = engine.addNode(this);
+    this.#number = this.#engine.addNode(this);
     this.#pin(true);
-    engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
+    this.#engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
     return new Promise((resolve, reject) => {
       const onAbort = () => {
-        engine.send(`close\t${this.#number}\t\n`);
+        this.#engine.send(`close\t${this.#number}\t\n`);
         reject(signal.reason);
       };
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -47,13 +52,14 @@ class Node extends EventEmitter {
   }
 
   get _number() { return this.#number; }
+  get _engine() { return this.#engine; }
 
   #pin(on) {
     const want = on && !this.#unrefed && !this.#over;
     if (want === this.#pinned) return;
     this.#pinned = want;
-    if (want) engine.pin();
-    else engine.unpin();
+    if (want) this.#engine.pin();
+    else this.#engine.unpin();
   }
 
   onOpened(told) {
@@ -102,7 +108,7 @@ class Node extends EventEmitter {
   onRequest(incoming, [, session, operation, kind, told, input]) {
     const handler = this.#handlers.get(operation)?.[0];
     if (handler === undefined) {
-      engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
+      this.#engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
       return;
     }
     run(this, incoming, operation, kind, told, input, this._session(session, told), handler);
@@ -136,18 +142,18 @@ class Node extends EventEmitter {
     const entry = { handler, identity };
     offered.push(entry);
     return new Promise((resolve, reject) => {
-      engine.pin();
-      const number = engine.addRequest({
+      this.#engine.pin();
+      const number = this.#engine.addRequest({
         responded: () => {}, event: () => {},
-        completed: () => { engine.unpin(); resolve(); },
+        completed: () => { this.#engine.unpin(); resolve(); },
         failed: (payload) => {
-          engine.unpin();
+          this.#engine.unpin();
           offered.splice(offered.indexOf(entry), 1);
           if (offered.length === 0 && this.#handlers.get(spec.name) === offered) this.#handlers.delete(spec.name);
           reject(fromEngine(payload, spec.name, at));
         },
       });
-      engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
+      this.#engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
     });
   }
 
@@ -157,20 +163,20 @@ class Node extends EventEmitter {
     const at = {};
     Error.captureStackTrace(at, this._ask);
     return new Promise((resolve, reject) => {
-      engine.pin();
-      const number = engine.addRequest({
+      this.#engine.pin();
+      const number = this.#engine.addRequest({
         event: () => {}, completed: () => {},
-        responded: (output) => { engine.unpin(); resolve(output); },
-        failed: (payload) => { engine.unpin(); reject(fromEngine(payload, undefined, at)); },
+        responded: (output) => { this.#engine.unpin(); resolve(output); },
+        failed: (payload) => { this.#engine.unpin(); reject(fromEngine(payload, undefined, at)); },
       });
-      engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
+      this.#engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
     });
   }
 
   /** Withdraws an operation; requests that run go on. */
   unhandle(name) {
     check.operationName(name);
-    if (this.#handlers.delete(name)) engine.send(`unhandle\t${this.#number}\t${name}\n`);
+    if (this.#handlers.delete(name)) this.#engine.send(`unhandle\t${this.#number}\t${name}\n`);
   }
 
   /**
@@ -186,7 +192,7 @@ class Node extends EventEmitter {
       this.#closing.promise = new Promise((resolve) => { this.#closing.resolve = resolve; });
       this.#unrefed = false; // closing is work that the process waits for
       this.#pin(true);
-      engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
+      this.#engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
     }
     return this.#closing.promise;
   }
@@ -231,7 +237,7 @@ function handlerOptions(name, options) {
 }
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */
-function keyOptions(out, options) {
+function keyOptions(engine, out, options) {
   const { key, passphrase, identity } = options;
   if (identity !== undefined) {
     if (key !== undefined) throw new TypeError('the options key and identity exclude each other');

@@ -1,10 +1,9 @@
 'use strict';
 
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
 const secrets = require('./secret-engine.js');
 
-const dropped = new FinalizationRegistry((number) => secrets.run('forget', number));
+const dropped = new FinalizationRegistry(({ engine, number }) => secrets.run(engine, 'forget', number));
 
 /**
  * An Ed25519 key of a store, for the option identity of connect and serve: what
@@ -12,12 +11,14 @@ const dropped = new FinalizationRegistry((number) => secrets.run('forget', numbe
  */
 class SecretIdentity {
   #store; // kept alive by its identities
-  #number = engine.secretNumber();
+  #number;
   #told;
 
   constructor(store, handle, path) {
-    this.#told = JSON.parse(secrets.runText('identity', handle, { identity: this.#number, path: secrets.path(path) }));
-    dropped.register(this, this.#number);
+    const engine = store._engine;
+    this.#number = engine.secretNumber();
+    this.#told = JSON.parse(secrets.runText(engine, 'identity', handle, { identity: this.#number, path: secrets.path(path) }));
+    dropped.register(this, { engine, number: this.#number });
     this.#store = store;
   }
 

@@ -2,7 +2,7 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
+const { engineOf } = require('./engines.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 const secrets = require('./secret-engine.js');
@@ -19,9 +19,9 @@ const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
 const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was being unlocked', retryable: false };
 
 // A store that nothing can reach any more is wiped.
-const dropped = new FinalizationRegistry((number) => {
+const dropped = new FinalizationRegistry(({ engine, number }) => {
   engine.stores.delete(number);
-  secrets.run('close', number);
+  secrets.run(engine, 'close', number);
 });
 
 let warned = false;
@@ -106,23 +106,27 @@ function sshOptions(options, names, where) {
 
 /** One mnemonic, and every key that is derived from it. It begins locked. */
 class SecretStore extends EventEmitter {
-  #number = engine.secretNumber();
+  #engine;
+  #number;
   #closed;
   #locks = 0; // how often lock was called
   #ethereum = new Ethereum((path, type) => this.deriveSync(path, type));
 
   constructor(options) {
     super();
-    secrets.run('new', this.#number, storeOptions(options));
-    engine.stores.set(this.#number, new WeakRef(this));
-    dropped.register(this, this.#number, this);
+    const given = storeOptions(options);
+    this.#engine = engineOf();
+    this.#number = this.#engine.secretNumber();
+    secrets.run(this.#engine, 'new', this.#number, given);
+    this.#engine.stores.set(this.#number, new WeakRef(this));
+    dropped.register(this, { engine: this.#engine, number: this.#number }, this);
     this.#observe();
   }
 
   // The engine tells of events only when somebody listens.
   #observe() {
     this.on('newListener', (event) => {
-      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed) secrets.observe(this.#number);
+      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed) secrets.observe(this.#engine, this.#number);
     });
   }
 
@@ -160,7 +164,7 @@ class SecretStore extends EventEmitter {
         if (signal?.aborted) return { error: signal.reason };
         return overtaken ? { error: fromEngine(OVERTAKEN, undefined, at) } : undefined;
       };
-      return secrets.start(name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
+      return secrets.start(this.#engine, name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
     } finally {
       secrets.wipe(mnemonic, phrase, options?.passphrase, passphrase);
     }
@@ -170,12 +174,14 @@ class SecretStore extends EventEmitter {
     const { disconnect = false } = check.known(options, ['disconnect'], 'lock');
     check.boolean(disconnect, 'disconnect');
     this.#locks++;
-    if (!this.#closed) secrets.run('lock', this.#number, { disconnect });
+    if (!this.#closed) secrets.run(this.#engine, 'lock', this.#number, { disconnect });
   }
+
+  get _engine() { return this.#engine; }
 
   get locked() { return this.status.state === 'locked'; }
 
-  get status() { return this.#closed ? { ...this.#closed } : JSON.parse(secrets.runText('status', this.#number)); }
+  get status() { return this.#closed ? { ...this.#closed } : JSON.parse(secrets.runText(this.#engine, 'status', this.#number)); }
 
   async derive(path, type) { return this.deriveSync(path, type); }
 
@@ -184,52 +190,52 @@ class SecretStore extends EventEmitter {
   async encrypt(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
     if (data.length < secrets.LARGE) return this.encryptSync(plaintext, options);
-    return parse(await secrets.start('encrypt', this.#number, keyVersion(options), data, { done }));
+    return parse(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done }));
   }
 
   encryptSync(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
-    const text = secrets.runText('encrypt', this.#number, keyVersion(options), data, encryptedLength(data.length));
+    const text = secrets.runText(this.#engine, 'encrypt', this.#number, keyVersion(options), data, encryptedLength(data.length));
     done?.();
     return JSON.parse(text);
   }
 
   async decrypt(data) {
     const { text, sealed } = encrypted(data);
-    if (sealed < secrets.LARGE) return secrets.runBytes('decrypt', this.#number, undefined, text, plaintextLength(sealed));
-    return secrets.start('decrypt', this.#number, undefined, text);
+    if (sealed < secrets.LARGE) return secrets.runBytes(this.#engine, 'decrypt', this.#number, undefined, text, plaintextLength(sealed));
+    return secrets.start(this.#engine, 'decrypt', this.#number, undefined, text);
   }
 
   decryptSync(data) {
     const { text, sealed } = encrypted(data);
-    return secrets.runBytes('decrypt', this.#number, undefined, text, plaintextLength(sealed));
+    return secrets.runBytes(this.#engine, 'decrypt', this.#number, undefined, text, plaintextLength(sealed));
   }
 
   async rotate(data, options) {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
     if (sealed < secrets.LARGE) return this.rotateSync(data, options);
-    return parse(await secrets.start('rotate', this.#number, keyVersion(options), text));
+    return parse(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text));
   }
 
   rotateSync(data, options) {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
-    return JSON.parse(secrets.runText('rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
+    return JSON.parse(secrets.runText(this.#engine, 'rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
   }
 
   async password(name, options) { return this.passwordSync(name, options); }
 
   passwordSync(name, options) {
     const policy = passwordOptions(name, options);
-    return secrets.runBytes('password', this.#number, policy, undefined, policy.length);
+    return secrets.runBytes(this.#engine, 'password', this.#number, policy, undefined, policy.length);
   }
 
   async passwordBytes(name, length) { return this.passwordBytesSync(name, length); }
 
   passwordBytesSync(name, length = 32) {
     check.integer(length, 'length', 1, 8160);
-    return secrets.runBytes('rawPassword', this.#number, { site: site(name), length }, undefined, length);
+    return secrets.runBytes(this.#engine, 'rawPassword', this.#number, { site: site(name), length }, undefined, length);
   }
 
   get ethereum() { return this.#ethereum; }
@@ -270,10 +276,10 @@ class SecretStore extends EventEmitter {
   dispose() {
     if (this.#closed) return;
     const last = this.status;
-    secrets.run('close', this.#number);
+    secrets.run(this.#engine, 'close', this.#number);
     this.#closed = { ...last, state: 'locked', memory: 'none', closed: true, cached: 0 };
     dropped.unregister(this);
-    setImmediate(() => engine.stores.delete(this.#number)); // after it has told that it was locked
+    setImmediate(() => this.#engine.stores.delete(this.#number)); // after it has told that it was locked
   }
 
   [Symbol.dispose]() { this.dispose(); }

@@ -2,6 +2,7 @@
 
 const { Node, keyOptions } = require('./node.js');
 const { Session } = require('./session.js');
+const { engineOf } = require('./engines.js');
 const { fromEngine } = require('./error.js');
 const check = require('./options.js');
 
@@ -59,8 +60,9 @@ class Server extends Node {
     if (options.name !== undefined) out.name = check.string(options.name, 'name');
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    keyOptions(out, options);
-    const server = new Server();
+    const engine = engineOf();
+    keyOptions(engine, out, options);
+    const server = new Server(engine);
     server.#told = await server._open('serve', out, options);
     return server;
   }
@@ -87,7 +89,7 @@ class Server extends Node {
   _session(number, told) {
     let session = this.#sessions.get(number);
     if (session === undefined) {
-      session = new Session(number, { identity: told.identity });
+      session = new Session(this._engine, number, { identity: told.identity });
       if (number !== 0) this.#sessions.set(number, session);
     }
     return session;

@@ -20,7 +20,6 @@ import "C"
 import (
 	"io"
 	"log"
-	"runtime/debug"
 	"unsafe"
 
 	"github.com/alkdev/alknet/go/call"
@@ -34,9 +33,6 @@ func init() {
 	// Libraries below write warnings through the standard logger, to a stderr that is
 	// not ours.
 	log.SetOutput(io.Discard)
-	// A panic that nobody recovers from must not show what is on the stacks. (Faults of
-	// Go's runtime itself always do.)
-	debug.SetTraceback("none")
 	engine.Version = version
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -46,6 +47,8 @@ func loadVectors(tb testing.TB) vectors {
 // readAll reads frames until the stream ends; a clean end is a nil error.
 func readAll(r io.Reader, size int) ([]Envelope, error) {
 	frames := NewReaderSize(r, DefaultMaxFrame, size)
+	frames.grows = size == idleBuffer // as NewReader has it
+	defer frames.Done()
 	var all []Envelope
 	for {
 		body, err := frames.Next()
@@ -166,6 +169,67 @@ func TestAnnouncedLengthCostsNoMemory(t *testing.T) {
 	}
 }
 
+// bursts gives one burst a read, as a socket does.
+type bursts [][]byte
+
+func (b *bursts) Read(p []byte) (int, error) {
+	if len(*b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, (*b)[0])
+	if (*b)[0] = (*b)[0][n:]; len((*b)[0]) == 0 {
+		*b = (*b)[1:]
+	}
+	return n, nil
+}
+
+// A reader holds a large buffer only while more comes at a time than its own holds, and
+// all frames come through, wherever the buffers change.
+func TestReaderHoldsLittleWhileQuiet(t *testing.T) {
+	frame := func(id, size int) []byte {
+		return AppendEnvelope(nil, Responded, strconv.Itoa(id), []byte(`"`+strings.Repeat("x", size)+`"`))
+	}
+	var input bursts
+	count := 0
+	add := func(frames, size int) {
+		var burst []byte
+		for range frames {
+			burst = append(burst, frame(count, size)...)
+			count++
+		}
+		input = append(input, burst)
+	}
+	add(1, 100)           // its own buffer does
+	busy := count         // from here on it needs the large one
+	for range 3 * quiet { // also beside frames that come alone
+		add(100, 100)        // more than its own buffer holds
+		add(1, idleBuffer)   // a frame that does not fit it
+		add(1, 2*readBuffer) // nor the large one
+		add(1, 100)
+	}
+	last := count
+	for range quiet + 1 {
+		add(1, 100)
+	}
+	frames := NewReader(&input, 0)
+	for i := range count {
+		body, err := frames.Next()
+		if err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+		env, err := ParseEnvelope(body)
+		if err != nil || env.ID != strconv.Itoa(i) {
+			t.Fatalf("frame %d is %q, %v", i, env.ID, err)
+		}
+		if borrowed := frames.r != frames.own; borrowed != (i >= busy && i < last+quiet) && i != last+quiet-1 {
+			t.Fatalf("frame %d of %d: a large buffer is held: %v", i, count, borrowed)
+		}
+	}
+	if _, err := frames.Next(); err != io.EOF || frames.r != frames.own {
+		t.Errorf("at the end: %v, a large buffer is held: %v", err, frames.r != frames.own)
+	}
+}
+
 func TestLargeFrame(t *testing.T) {
 	payload := []byte(`"` + strings.Repeat("é", 3<<20) + `"`)
 	stream := AppendEnvelope(nil, Responded, "1", payload)
@@ -202,6 +266,15 @@ func FuzzParseEnvelope(f *testing.F) {
 		if whole = whole && s.pos == len(body); whole != json.Valid(body) {
 			t.Fatalf("scanner says %v, encoding/json %v", whole, !whole)
 		}
+		var items []json.RawMessage
+		array := json.Unmarshal(body, &items) == nil && items != nil
+		if n := 0; Items(body, func(item []byte) {
+			if n++; array && string(items[n-1]) != string(item) {
+				t.Fatalf("element %d is %q, want %q", n, item, items[n-1])
+			}
+		}) != array || array && n != len(items) {
+			t.Fatalf("Items has seen %d elements, want %d", n, len(items))
+		}
 		env, err := ParseEnvelope(body)
 		if err != nil {
 			var bad *ProtocolError
@@ -237,8 +310,12 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		small, errSmall := readAll(bytes.NewReader(stream), 16)
 		large, errLarge := readAll(iotest.OneByteReader(bytes.NewReader(stream)), 4096)
+		grown, errGrown := readAll(bytes.NewReader(stream), idleBuffer)
 		if !reflect.DeepEqual(small, large) || (errSmall == nil) != (errLarge == nil) {
 			t.Fatalf("the size of the buffer changed the result: %v, %v", errSmall, errLarge)
+		}
+		if !reflect.DeepEqual(small, grown) || (errSmall == nil) != (errGrown == nil) {
+			t.Fatalf("a buffer that grows changed the result: %v, %v", errSmall, errGrown)
 		}
 	})
 }

@@ -111,7 +111,7 @@ test('npm ci with a lock file that misses this platform\'s package is refused, a
 
 test('without the platform\'s package the error says what to install', () => {
   fs.rmSync(path.join(project, 'node_modules', '@alkdev'), { recursive: true });
-  const script = 'try { require("alknet") } catch (error) { console.log(error.code, error.message) }';
+  const script = 'try { require("alknet").generateKey() } catch (error) { console.log(error.code, error.message) }';
   const told = run('node', '-e', script);
   assert.match(told, /^ERR_ALKNET_ADDON alknet: there is no native addon for \S+ here\. Install it with `npm install @alkdev\/alknet-/);
 });

@@ -40,7 +40,7 @@ func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record 
 		return f.openService(a, keyFile, logger)
 	}
 	if !f.IdentityFromSecret {
-		if f.PhraseFD != nil || f.PhraseFile != "" || f.Passphrase || f.PassphraseFD != nil || f.PassphraseFile != "" || f.RequireLockedMemory ||
+		if f.given() ||
 			len(f.OfferSecrets) > 0 || f.OfferSecretDerive || len(f.SecretPaths) > 0 {
 			return nil, usagef("a phrase, and the flags that offer its keys, go with --identity-from-secret")
 		}

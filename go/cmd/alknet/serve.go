@@ -18,7 +18,8 @@ import (
 
 type serveCmd struct {
 	settings
-	JSON bool `help:"Print the address as one line of JSON."`
+	JSON        bool   `help:"Print the address as one line of JSON."`
+	Credentials string `help:"Folder of the credentials that handlers sign in elsewhere with, where there is a phrase or a --secret-service (default: credentials in the state folder)." placeholder:"FOLDER"`
 	serveSecrets
 	upstream
 }
@@ -67,6 +68,13 @@ func (c *serveCmd) Run(a *app) error {
 	registry := call.NewRegistry()
 	if err := secrets.register(registry, logger); err != nil {
 		return err
+	}
+	if sealer := secrets.sealer(); sealer != nil {
+		d := a.handlerCredentials(c.Credentials, sealer, node.AuditCredentials(record, logger))
+		warnOfCredentials(a, d, logger)
+		registry.SetCredentials(node.HandlerCredentials(d))
+	} else if c.Credentials != "" {
+		return usagef("--credentials needs a store that opens them: --identity-from-secret or --secret-service")
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
 		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},
