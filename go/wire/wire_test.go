@@ -320,16 +320,83 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-func BenchmarkParseEnvelope100B(b *testing.B) { benchmarkParse(b, 100) }
-func BenchmarkParseEnvelope1MB(b *testing.B)  { benchmarkParse(b, 1_000_000) }
+func BenchmarkParseEnvelope100B(b *testing.B)  { benchmark(b, 100, parse) }
+func BenchmarkParseEnvelope1MB(b *testing.B)   { benchmark(b, 1_000_000, parse) }
+func BenchmarkAppendEnvelope100B(b *testing.B) { benchmark(b, 100, encode) }
+func BenchmarkAppendEnvelope1MB(b *testing.B)  { benchmark(b, 1_000_000, encode) }
+func BenchmarkReader100B(b *testing.B)         { benchmark(b, 100, split) }
 
-func benchmarkParse(b *testing.B, size int) {
-	body := AppendEnvelope(nil, Responded, "17", []byte(`{"output":{"seq":1,"kind":"bench","data":"`+strings.Repeat("abcdefghij", size/10)+`"}}`))[4:]
-	b.SetBytes(int64(len(body)))
+// hotPath prepares one operation on a frame; what it returns is measured.
+type hotPath func(payload []byte) func() error
+
+func parse(payload []byte) func() error {
+	body := AppendEnvelope(nil, Responded, "17", payload)[HeaderSize:]
+	return func() error {
+		_, err := ParseEnvelope(body)
+		return err
+	}
+}
+
+func encode(payload []byte) func() error {
+	var kept []byte
+	return func() error {
+		kept = AppendEnvelope(kept[:0], Responded, "17", payload)
+		return nil
+	}
+}
+
+// endless gives the same bytes again and again.
+type endless struct {
+	frame []byte
+	at    int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		k := copy(p[n:], e.frame[e.at:])
+		n, e.at = n+k, (e.at+k)%len(e.frame)
+	}
+	return n, nil
+}
+
+func split(payload []byte) func() error {
+	frames := NewReader(&endless{frame: AppendEnvelope(nil, Responded, "17", payload)}, 0)
+	return func() error {
+		_, err := frames.Next()
+		return err
+	}
+}
+
+func output(size int) []byte {
+	return []byte(`{"output":{"seq":1,"kind":"bench","data":"` + strings.Repeat("abcdefghij", size/10) + `"}}`)
+}
+
+func benchmark(b *testing.B, size int, prepare hotPath) {
+	payload := output(size)
+	run := prepare(payload)
+	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ParseEnvelope(body); err != nil {
+		if err := run(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Frames are split and written without an allocation, and read with one: the id.
+func TestAllocations(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare hotPath
+		most    float64
+	}{"parse": {parse, 1}, "encode": {encode, 0}, "split": {split, 0}} {
+		run := c.prepare(output(100))
+		if got := testing.AllocsPerRun(5000, func() {
+			if err := run(); err != nil {
+				t.Fatal(err)
+			}
+		}); got > c.most {
+			t.Errorf("%s: %.0f allocations, at most %.0f are meant", name, got, c.most)
 		}
 	}
 }
