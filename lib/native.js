@@ -44,4 +44,13 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = { load };
+/** The folder of this platform's package, if that is installed. */
+function folder() {
+  try {
+    return path.dirname(require.resolve(`@alkdev/alknet-${platform}/package.json`));
+  } catch {
+    return undefined;
+  }
+}
+
+module.exports = { load, folder, platform };

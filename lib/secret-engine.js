@@ -48,6 +48,16 @@ function run(engine, name, handle, options, input, output) {
   throw fromEngine(JSON.parse(answer), undefined, here());
 }
 
+/** Has the engine drop what nothing can name any more. */
+function release(engine, name, number) {
+  if (engine.lost) return;
+  try {
+    run(engine, name, number);
+  } catch (error) {
+    if (error.code !== 'UNAVAILABLE') throw error; // it has ended at this moment: nothing is left
+  }
+}
+
 /** Carries out an operation whose result is secret and has at most `length` bytes. */
 function runBytes(engine, name, handle, options, input, length) {
   const output = memory(length);
@@ -80,7 +90,12 @@ function start(engine, name, handle, options, input, { second, signal, done, rev
       responded([result, length]) {
         finish();
         const bytes = memory(length);
-        if (result !== 0) engine.take(result, bytes);
+        try {
+          if (result !== 0) engine.take(result, bytes);
+        } catch (error) { // the engine's process has ended
+          reject(error);
+          return;
+        }
         const why = revoked?.(at);
         if (why !== undefined) {
           wipe(bytes);
@@ -160,5 +175,5 @@ function path(value) {
 }
 
 module.exports = {
-  LARGE, MAX_PLAINTEXT, memory, observe, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
+  LARGE, MAX_PLAINTEXT, memory, observe, release, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
 };

@@ -113,5 +113,5 @@ test('without the platform\'s package the error says what to install', () => {
   fs.rmSync(path.join(project, 'node_modules', '@alkdev'), { recursive: true });
   const script = 'try { require("alknet").generateKey() } catch (error) { console.log(error.code, error.message) }';
   const told = run('node', '-e', script);
-  assert.match(told, /^ERR_ALKNET_ADDON alknet: there is no native addon for \S+ here\. Install it with `npm install @alkdev\/alknet-/);
+  assert.match(told, /^ERR_ALKNET_ENGINE alknet: there is no native addon for \S+ here\. Install it with `npm install @alkdev\/alknet-/);
 });

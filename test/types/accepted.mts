@@ -72,3 +72,7 @@ await serve({ identity, listen: '127.0.0.1:0', authorizedKeys: [identity.publicK
 const state: 'locked' | 'unlocked' = secrets.status.state;
 void [state, secrets.locked satisfies boolean, await secrets.authToken({ at: new Date() }), await secrets.sshPrivateKey({ passphrase: new Uint8Array(1) })];
 secrets.lock({ disconnect: true });
+await serve({ engine: 'process', listen: '127.0.0.1:0' });
+const apart = new SecretStore({ engine: 'process' });
+const where: 'addon' | 'process' = apart.engine;
+void [where, (await connect('unix:///s', { engine: 'addon' })).engine satisfies 'addon' | 'process'];
