@@ -4,11 +4,12 @@ const { Node, keyOptions } = require('./node.js');
 const { Session } = require('./session.js');
 const { engineOf } = require('./engines.js');
 const { fromEngine } = require('./error.js');
+const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
-const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
+const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'credentials', 'signal'];
 const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
 const LIMITS = {
@@ -54,6 +55,7 @@ class Server extends Node {
 
   static async open(options = {}) {
     check.known(options, OPTIONS, 'serve');
+    credentialProvider(options.credentials);
     const out = engineOptions(options);
     const { listen } = options;
     if (listen !== undefined) out.listen = typeof listen === 'string' ? [listen] : check.strings(listen, 'listen');
