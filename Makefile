@@ -126,6 +126,10 @@ test-soak: build ## Kill heads, workers and clients at random for two minutes, a
 	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
 	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/route
 
+.PHONY: soak-churn
+soak-churn: build ## Open and close 200,000 sessions from threads that come and go, about 20 minutes
+	ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
+
 BENCH ?=
 
 .PHONY: bench
@@ -146,6 +150,13 @@ bench-secret: build ## Measure the secret store beside @scure, @noble and ethers
 .PHONY: bench-relay
 bench-relay: build build/benchd ## Measure what passing on through a head costs, about 3 minutes (BENCH='--transports tls --reps 1')
 	@node bench/relay.mjs $(BENCH)
+
+.PHONY: bench-scale
+bench-scale: build/scale ## Measure what up to 10,000 sessions cost a head, about 10 minutes (BENCH='-transports tls -sessions 1,1000', BENCH='-write docs/scale.md')
+	@build/scale $(BENCH)
+
+build/scale: $(GO_FILES) $(wildcard bench/scale/*.go) go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./bench/scale
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks
