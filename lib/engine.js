@@ -19,7 +19,7 @@ const MAX_BATCH = 1 << 24;
 const MAX_BATCHES = 64;
 
 // What is told of a store whose engine has ended.
-const LOCKED = JSON.stringify({ code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false });
+const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
 
 /**
  * One engine, as the nodes and stores that were made with it see it. `kind` is 'addon' or
@@ -209,7 +209,7 @@ class Engine {
 
   /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
   secret(name, handle, options, input, output) {
-    if (this.#lost) return LOCKED;
+    if (this.#lost) return JSON.stringify(LOCKED);
     this.start();
     return this.#native.secret(name, handle, options, input, output);
   }
@@ -232,4 +232,4 @@ function take(map, handle) {
   return entry;
 }
 
-module.exports = { Engine };
+module.exports = { Engine, LOCKED };

@@ -93,7 +93,7 @@ function onHello(body) {
   if (body.length < at + 4 || body.latin1Slice(0, at) !== MAGIC) return fail(`${binary} is no engine of alknet`);
   const version = body.readUInt32BE(at);
   if (version !== ABI_VERSION) {
-    return fail(`the engine ${binary}, of alknet ${body.latin1Slice(at + 4, at + 36)}, speaks version ${version} of the messages, and this package version ${ABI_VERSION}: use those of one release`);
+    return fail(`the engine ${binary}, of alknet ${body.toString('latin1', at + 4, at + 36)}, speaks version ${version} of the messages, and this package version ${ABI_VERSION}: use those of one release`);
   }
   greeted = true;
 }

@@ -24,6 +24,7 @@ function copyOf(bytes) {
 /** One process. `onGone` is told once, with an error object, when it ends without being closed. */
 class EngineProcess {
   #binary;
+  #answerTimeout;
   #onGone;
   #port; // commands to the thread, completions from it
   #answers;
@@ -33,9 +34,10 @@ class EngineProcess {
   #closed = false;
   #folder; // its working folder
 
-  constructor(binary, onGone) {
+  constructor(binary, onGone, { answerTimeout = ANSWER_TIMEOUT } = {}) {
     this.#binary = binary;
     this.#onGone = onGone;
+    this.#answerTimeout = answerTimeout;
   }
 
   open = (onWake) => {
@@ -135,7 +137,7 @@ class EngineProcess {
     if (this.#gone) throw fromEngine(this.#gone, undefined, new Error());
     const copy = body === undefined ? undefined : copyOf(body);
     this.#port.postMessage({ kind, head, body: copy }, copy === undefined ? [] : [copy.buffer]);
-    let until = Date.now() + ANSWER_TIMEOUT;
+    let until = Date.now() + this.#answerTimeout;
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
       const answer = receiveMessageOnPort(this.#answers)?.message;
@@ -146,7 +148,7 @@ class EngineProcess {
       }
       if (Atomics.wait(this.#signal, 0, seen, Math.max(0, until - Date.now())) === 'timed-out') {
         // Whatever it is doing: what it has of this thread's is lost.
-        this.#port.postMessage({ kill: `the engine's process has not answered for ${ANSWER_TIMEOUT / 1000} s, and was ended` });
+        this.#port.postMessage({ kill: `the engine's process has not answered for ${this.#answerTimeout / 1000} s, and was ended` });
         until = Infinity;
       }
     }

@@ -2,6 +2,7 @@
 // What the engine does with secrets, and how they come and go: as bytes in memory
 // that can be wiped, never in a string.
 
+const { LOCKED } = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 
@@ -48,13 +49,13 @@ function run(engine, name, handle, options, input, output) {
   throw fromEngine(JSON.parse(answer), undefined, here());
 }
 
-/** Has the engine drop what nothing can name any more. */
-function release(engine, name, number) {
+/** Carries out an operation that takes something away: there is nothing left of an engine that has ended. */
+function release(engine, name, number, options) {
   if (engine.lost) return;
   try {
-    run(engine, name, number);
+    run(engine, name, number, options);
   } catch (error) {
-    if (error.code !== 'UNAVAILABLE') throw error; // it has ended at this moment: nothing is left
+    if (!engine.lost) throw error;
   }
 }
 
@@ -79,6 +80,7 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
 function start(engine, name, handle, options, input, { second, signal, done, revoked } = {}) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = here();
+  if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
   const first = attached(engine, input);
   const other = attached(engine, second);
   return new Promise((resolve, reject) => {

@@ -195,7 +195,7 @@ class SecretStore extends EventEmitter {
     const { disconnect = false } = check.known(options, ['disconnect'], 'lock');
     check.boolean(disconnect, 'disconnect');
     this.#locks++;
-    if (!this.#closed && !this.#engine.lost) secrets.run(this.#engine, 'lock', this.#number, { disconnect });
+    if (!this.#closed) secrets.release(this.#engine, 'lock', this.#number, { disconnect });
   }
 
   get _engine() { return this.#engine; }
@@ -211,11 +211,15 @@ class SecretStore extends EventEmitter {
 
   get status() {
     if (this.#closed) return { ...this.#closed };
-    const { notExportable, sealCounts = {} } = this.#options;
-    if (this.#engine.lost) return { state: 'locked', memory: 'none', exportable: !notExportable, closed: false, cached: 0, sealCounts };
-    const status = JSON.parse(secrets.runText(this.#engine, 'status', this.#number));
-    this.#options.sealCounts = status.sealCounts; // for a store that has to go on in another engine
-    return status;
+    try {
+      const status = JSON.parse(secrets.runText(this.#engine, 'status', this.#number));
+      this.#options.sealCounts = status.sealCounts; // for a store that has to go on in another engine
+      return status;
+    } catch (error) {
+      if (!this.#engine.lost) throw error;
+      const { notExportable, sealCounts = {} } = this.#options;
+      return { state: 'locked', memory: 'none', exportable: !notExportable, closed: false, cached: 0, sealCounts };
+    }
   }
 
   async derive(path, type) { return this.deriveSync(path, type); }
