@@ -51,9 +51,36 @@ node_modules/.package-lock.json: package.json package-lock.json
 demo: build ## Run a head, a worker and a client that call each other
 	@node examples/demo/demo.mjs
 
+# A platform as Node.js names it: linux-x64. The binaries are static and cross-compile
+# anywhere; an addon needs a C++ compiler for its platform, here Debian's for arm64.
+PLATFORM := $(shell node -p 'process.platform + "-" + process.arch')
+PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
+binary_of = $(if $(filter win32-%,$(1)),build/platforms/$(1)/alknet.exe,build/platforms/$(1)/alknet)
+other_binaries := $(foreach platform,$(filter-out $(PLATFORM),$(PLATFORMS)),$(call binary_of,$(platform)))
+
+$(other_binaries): build/platforms/%: Makefile $(GO_FILES) go.mod go.sum package.json
+	CGO_ENABLED=0 GOOS=$(subst win32,windows,$(firstword $(subst -, ,$*))) \
+	  GOARCH=$(subst x64,amd64,$(word 2,$(subst -, ,$(patsubst %/,%,$(dir $*))))) $(GO_BUILD) -o $@ ./go/cmd/alknet
+
+ARM64 := build/platforms/linux-arm64
+$(ARM64)/build/Release/alknet.node: Makefile $(GO_FILES) go.mod go.sum package.json node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
+	@mkdir -p $(ARM64)
+	cp -r binding.gyp binding $(ARM64)
+	CC=aarch64-linux-gnu-gcc CGO_ENABLED=1 GOARCH=arm64 CGO_CFLAGS='-O2 -include $(CURDIR)/binding/glibc.h' \
+	  $(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi
+	@rm -f $(ARM64)/build/Release/obj.target/alknet.node
+	CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ npx --no-install node-gyp configure build -C $(ARM64) --arch=arm64 --loglevel=warn
+	@touch $@
+
 .PHONY: pack
 pack: build ## Write the npm packages of this platform to build/packages
-	@node binding/pack.mjs build/packages
+	@node binding/packages/pack.mjs build/packages $(PLATFORM)
+
+.PHONY: packages
+packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node ## Write everything a release has to build/packages, on linux-x64 with gcc for arm64
+	@node binding/packages/pack.mjs build/packages
+	@node binding/packages/release.mjs build/packages
+	@ls -l build/packages
 
 .PHONY: test
 test: test-go test-js test-newest test-bench ## Build and run every test
