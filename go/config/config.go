@@ -88,7 +88,8 @@ type Auth struct {
 
 // Key is an authorized key, or an authority whose certificates are accepted.
 type Key struct {
-	// PublicKey is a line "ssh-ed25519 AAAA… name".
+	// PublicKey is a line "ssh-ed25519 AAAA… name"; an authority's key may also be ECDSA,
+	// or RSA of 2048 to 8192 bits.
 	PublicKey string `toml:"public_key" json:"publicKey" required:"yes"`
 	// Scopes are what the key may do; without it, the default scopes.
 	Scopes []string `toml:"scopes" json:"scopes,omitempty"`
