@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
@@ -83,7 +83,7 @@ packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node ## Write ev
 	@ls -l build/packages
 
 .PHONY: test
-test: test-go test-js test-newest test-bench ## Build and run every test
+test: test-go test-js test-process test-newest test-bench ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
@@ -95,6 +95,13 @@ test-go: ## Run the Go tests with the race detector
 test-js: build ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
+# They look at files, or choose an engine themselves: one run of them shows all.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon native package types)
+
+.PHONY: test-process
+test-process: build ## Run the JavaScript tests with the engine as a process
+	ALKNET_ENGINE=process node --test --test-reporter=spec --test-timeout=300000 $(filter-out $(ENGINELESS),$(wildcard test/js/*.test.mjs))
+
 NODES ?= 20 22 24 26
 
 .PHONY: test-newest
@@ -104,6 +111,10 @@ test-newest: build ## Run the JavaScript tests with the newest Node.js
 .PHONY: test-nodes
 test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
+
+.PHONY: test-matrix
+test-matrix: build ## Run the JavaScript tests with other Node.js versions, with both engines
+	node test/nodes.mjs --engines addon,process $(NODES)
 
 .PHONY: test-bench
 test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds

@@ -23,6 +23,7 @@ func (engineCmd) Run(*app) error {
 	// stop. The owner decides what they mean to it, and ends this one by closing stdin.
 	// A write to an owner that has gone fails, as a write to any pipe.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	forbidInspection() // it has secrets that its owner's process shall not have
 	engine.Version = version
 	out := os.Stdout
 	os.Stdout = os.Stderr // nothing else may come between the messages
