@@ -15,8 +15,9 @@ const KIND = {
 // units: a string cannot grow for ever.
 const MAX_BATCH = 1 << 24;
 
-// A turn of the event loop handles so many batches before others get theirs.
-const MAX_BATCHES = 64;
+// A turn of the event loop takes so many bytes of completions, or one that is larger,
+// before others get theirs: timers, other sockets, and what the completions have led to.
+const MAX_TURN = 64 * 1024;
 
 let open = false;
 let text = '';
@@ -60,9 +61,10 @@ function send(command) {
 }
 
 function onWake() {
-  for (let n = 0; n < MAX_BATCHES; n++) {
+  for (let taken = 0; taken < MAX_TURN;) {
     const batch = native.poll();
     if (batch === undefined) return;
+    taken += batch.length;
     dispatch(JSON.parse(batch));
   }
   setImmediate(onWake);
