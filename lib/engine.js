@@ -15,8 +15,9 @@ const KIND = {
 // units: a string cannot grow for ever.
 const MAX_BATCH = 1 << 24;
 
-// A turn of the event loop handles so many batches before others get theirs.
-const MAX_BATCHES = 64;
+// A turn of the event loop takes so many bytes of completions, or one that is larger,
+// before others get theirs: timers, other sockets, and what the completions have led to.
+const MAX_TURN = 64 * 1024;
 
 // What is told of a store whose engine has ended.
 const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
@@ -104,9 +105,10 @@ class Engine {
   }
 
   #onWake = () => {
-    for (let n = 0; n < MAX_BATCHES; n++) {
+    for (let taken = 0; taken < MAX_TURN;) {
       const batch = this.#native.poll();
       if (batch === undefined) return;
+      taken += batch.length;
       this.#dispatch(JSON.parse(batch));
     }
     setImmediate(this.#onWake);
