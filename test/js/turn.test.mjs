@@ -19,10 +19,8 @@ test('a turn takes a bounded amount, and the next one goes on', async () => {
       return waiting.shift();
     },
   };
-  const name = require.resolve('../../lib/native.js');
-  require.cache[name] = { id: name, filename: name, loaded: true, exports: stand };
-  const engine = require('../../lib/engine.js');
-  engine.start();
+  const { Engine } = require('../../lib/engine.js');
+  new Engine('addon', () => stand).start();
 
   const log = (size) => JSON.stringify([15, 0, { message: 'x'.repeat(size) }]);
   const turn = () => new Promise(setImmediate);
