@@ -6,10 +6,11 @@ const { Server } = require('./server.js');
 const { Session } = require('./session.js');
 const { call, subscribe } = require('./request.js');
 const { fromEngine } = require('./error.js');
+const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'signal'];
+const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -19,6 +20,7 @@ class Connection extends Node {
   static async open(address, options = {}) {
     check.string(address, 'address');
     check.known(options, OPTIONS, 'connect');
+    credentialProvider(options.credentials);
     const out = { address, agent: `alknet-js/${version}` };
     if (options.certificate !== undefined) out.certificate = check.string(options.certificate, 'certificate');
     if (options.token !== undefined) out.token = check.string(options.token, 'token');

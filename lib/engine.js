@@ -2,6 +2,7 @@
 // The message pipe to the engine: commands go out in one batch a turn, completions
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
+const { AscendingMap } = require('./ascending-map.js');
 const { fromEngine } = require('./error.js');
 
 const KIND = {
@@ -14,8 +15,9 @@ const KIND = {
 // units: a string cannot grow for ever.
 const MAX_BATCH = 1 << 24;
 
-// A turn of the event loop handles so many batches before others get theirs.
-const MAX_BATCHES = 64;
+// A turn of the event loop takes so many bytes of completions, or one that is larger,
+// before others get theirs: timers, other sockets, and what the completions have led to.
+const MAX_TURN = 64 * 1024;
 
 // What is told of a store whose engine has ended.
 const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
@@ -37,8 +39,8 @@ class Engine {
   #pins = 0; // reasons to keep the process alive
 
   nodes = new Map(); // number -> object with the on… methods of a node
-  requests = new Map(); // number -> { responded, event, completed, failed }
-  incoming = new Map(); // number -> { cancelled, credit }
+  requests = new AscendingMap(); // number -> { responded, event, completed, failed }
+  incoming = new AscendingMap(); // number -> { cancelled, credit }
   sessions = new Map(); // number -> node number
   stores = new Map(); // number -> WeakRef of a store of secrets
 
@@ -103,9 +105,10 @@ class Engine {
   }
 
   #onWake = () => {
-    for (let n = 0; n < MAX_BATCHES; n++) {
+    for (let taken = 0; taken < MAX_TURN;) {
       const batch = this.#native.poll();
       if (batch === undefined) return;
+      taken += batch.length;
       this.#dispatch(JSON.parse(batch));
     }
     setImmediate(this.#onWake);

@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Engine } = require('./engine.js');
 const native = require('./native.js');
+const { findBinary } = require('./binary.js');
 
 const KINDS = ['addon', 'process'];
 
@@ -19,12 +20,8 @@ function binary() {
     if (fs.existsSync(said)) return path.resolve(said);
     throw missing(`the variable ALKNET_BINARY names ${said}, which is not there`);
   }
-  const name = process.platform === 'win32' ? 'alknet.exe' : 'alknet';
-  const packaged = native.folder();
-  for (const folder of [...(packaged ? [packaged] : []), path.join(__dirname, '..')]) {
-    const file = path.join(folder, 'bin', name);
-    if (fs.existsSync(file)) return file;
-  }
+  const file = findBinary();
+  if (file !== undefined) return file;
   throw missing(`there is no binary for ${native.platform} here: install @alkdev/alknet-${native.platform}, or name the program alknet in the variable ALKNET_BINARY`);
 }
 

@@ -2,6 +2,7 @@
 // Requests of other nodes, answered by handlers in JavaScript.
 
 const check = require('./options.js');
+const { credentialFor, staysLocal } = require('./credential.js');
 const { AlknetError, toEngine } = require('./error.js');
 const { invoke, subscribe } = require('./request.js');
 
@@ -11,9 +12,11 @@ class Context {
   #number;
   #controller;
   #cause;
+  #credentials;
 
-  constructor(engine, number, session, operation, told, handlerIdentity) {
+  constructor(engine, number, session, operation, told, handlerIdentity, credentials) {
     this.#engine = engine;
+    this.#credentials = credentials;
     this.#number = number;
     this.session = session;
     this.operation = operation;
@@ -45,6 +48,11 @@ class Context {
     return (namespace, op, input, options) => subscribe(this.#engine, `i${this.#number}`, operationOf(namespace, op), input, options);
   }
 
+  /** What this node signs in to a service with, if the handler's registration lists it. */
+  get credentials() {
+    return (service) => credentialFor(this.#credentials, service, this);
+  }
+
   static cancel(context, cause) {
     context.#cause = cause;
     context.#controller?.abort(cause);
@@ -62,7 +70,7 @@ const INTERNAL = '{"code":"INTERNAL","message":"the operation failed; its node h
 /** The error object that the caller may see; undefined for what stays here. Never throws. */
 function answerOf(error) {
   try {
-    return error instanceof AlknetError && typeof error.code === 'string' ? toEngine(error) : undefined;
+    return error instanceof AlknetError && typeof error.code === 'string' && !staysLocal(error) ? toEngine(error) : undefined;
   } catch {
     return undefined; // anything can be thrown, a revoked proxy too
   }
@@ -79,9 +87,9 @@ function isAbortError(error) {
 const CODES = { aborted: 'ABORTED', timeout: 'TIMEOUT', disconnected: 'UNAVAILABLE' };
 
 /** Runs a handler for the incoming request `number` and sends what it gives. */
-function run(node, number, operation, kind, told, input, session, { handler, identity }) {
+function run(node, number, operation, kind, told, input, session, { handler, identity, credentials }) {
   const engine = node._engine;
-  const context = new Context(engine, number, session, operation, told, identity);
+  const context = new Context(engine, number, session, operation, told, identity, credentials);
   const request = {
     over: false,
     room: told.window ?? Infinity, // without a window the engine bounds the buffer

@@ -111,6 +111,8 @@ export interface ConnectOptions extends KeyOptions, EngineOptions {
    * is itself a worker of another one. Default: the connection offers what its own handle() is given.
    */
   head?: Server;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the attempt to connect. */
   signal?: AbortSignal;
 }
@@ -140,6 +142,8 @@ export interface ServeOptions extends KeyOptions, ReloadOptions, EngineOptions {
   listen?: string | string[];
   /** The node's name, as /node/info tells it. */
   name?: string;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the start. */
   signal?: AbortSignal;
 }
@@ -344,6 +348,12 @@ export interface Context {
   readonly invoke: <T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions) => Promise<T>;
   /** Subscribes as invoke() calls. */
   readonly subscribe: <T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>) => Subscription<T>;
+  /**
+   * What this node signs in to a service with, from the option `credentials` of serve() or connect(). Rejects with FORBIDDEN for a
+   * service that the handler's registration does not list, with UNAVAILABLE where the node has no credentials, and as
+   * CredentialStore.get() does. These errors stay on this node: a handler that does not catch one answers INTERNAL.
+   */
+  readonly credentials: (service: string) => Promise<Credential>;
 }
 
 /** What a handler may do itself. */
@@ -352,6 +362,8 @@ export interface HandlerOptions {
   identity?: { id?: string; scopes?: string[]; resources?: { [type: string]: string[] } };
   /** Which operations it may invoke, `*` standing for any one segment and `**` for any number. Default: none. */
   reach?: string[];
+  /** The services whose credentials it may use, by their exact names. Default: none. */
+  credentials?: string[];
 }
 
 /** Answers a call. What it throws reaches the caller as INTERNAL without its text, unless it is an AlknetError. */
@@ -686,4 +698,116 @@ export class SecretStore extends EventEmitter {
   on<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   once<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   off<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+}
+
+/** A part of a credential that is secret. Prefer bytes, which are wiped once they are sealed: a string cannot be. At most 16 KiB of UTF-8. */
+export type CredentialSecret = Uint8Array | string;
+
+export type CredentialType = 'apiKey' | 'basic' | 'bearer' | 's3' | 'oidc' | 'custom';
+
+/** A credential as it is added. */
+export type CredentialInput =
+  /** `header` is the HTTP header that takes the key, x-api-key by default. */
+  | { type: 'apiKey'; key: CredentialSecret; header?: string }
+  | { type: 'basic'; username: string; password: CredentialSecret }
+  | { type: 'bearer'; token: CredentialSecret }
+  | { type: 's3'; accessKeyId: string; secretAccessKey: CredentialSecret; sessionToken?: CredentialSecret; region?: string; endpoint?: string }
+  /** A client's secret, a refresh token, or both. */
+  | { type: 'oidc'; issuer: string; clientId: string; clientSecret?: CredentialSecret; refreshToken?: CredentialSecret; scope?: string }
+  /** Up to 32 parts, all of them secret. */
+  | { type: 'custom'; fields: { [name: string]: CredentialSecret } };
+
+/** What can be told of a credential: everything but its secrets. */
+export interface CredentialInfo {
+  service: string;
+  type: CredentialType;
+  added: Date;
+  /** The parts that are no secrets, by name. */
+  fields: { readonly [name: string]: string };
+  /** The names of those that are. */
+  secrets: readonly string[];
+}
+
+/** A credential in a list: names alone while the store is locked. */
+export interface CredentialEntry extends Partial<CredentialInfo> {
+  service: string;
+  /** When the file was written. */
+  changed?: Date;
+  /** The version of the sealing key. */
+  keyVersion?: number;
+  /** Why get() would fail. */
+  error?: AlknetError;
+}
+
+/**
+ * How this node signs in to one service. The object holds no secret, and shows none in a log, `util.inspect` or JSON; its methods
+ * open one in the store. They reject, or throw, LOCKED as soon as the store is locked, and DECRYPTION_FAILED if it was unlocked
+ * with another phrase.
+ */
+export class Credential implements CredentialInfo {
+  private constructor();
+  readonly service: string;
+  readonly type: CredentialType;
+  readonly added: Date;
+  readonly fields: { readonly [name: string]: string };
+  readonly secrets: readonly string[];
+  /** One secret as bytes, yours to wipe. NOT_FOUND for one that the credential has not. */
+  secret(name: string): Promise<Uint8Array>;
+  secretSync(name: string): Uint8Array;
+  /** One secret as a string, which JavaScript cannot wipe: for libraries that take nothing else. */
+  text(name: string): Promise<string>;
+  textSync(name: string): string;
+  /** The HTTP header of an apiKey, basic or bearer credential, for fetch(): a string, too. INVALID_INPUT for other types. */
+  headers(): Promise<{ [name: string]: string }>;
+  headersSync(): { [name: string]: string };
+  toJSON(): { service: string; type: CredentialType; added: string; fields: { readonly [name: string]: string }; secrets: readonly string[] };
+}
+
+/** What gives handlers their credentials: a CredentialStore, or anything with such a method. */
+export interface CredentialProvider {
+  get(service: string): Promise<Pick<Credential, keyof Credential>>;
+}
+
+/** What was done with a credential; never a value. */
+export interface CredentialAuditEvent {
+  time: Date;
+  action: 'add' | 'get' | 'open' | 'remove';
+  service: string;
+  type?: CredentialType;
+  /** The operation whose handler did it, and the id of its caller. */
+  operation?: string;
+  identity?: string;
+  /** Why it failed. */
+  code?: ErrorCode;
+}
+
+interface CredentialEvents {
+  audit: [event: CredentialAuditEvent];
+}
+
+/**
+ * Credentials in a folder, one file a service, sealed with the key of a store. It holds nothing in memory: each get() reads the
+ * file, and each secret is opened in the store when it is asked for. Methods reject with AlknetError: LOCKED, NOT_FOUND, CONFLICT,
+ * INVALID_INPUT, DECRYPTION_FAILED, RESOURCE_EXHAUSTED, UNAVAILABLE, CLOSED.
+ */
+export class CredentialStore extends EventEmitter implements CredentialProvider {
+  constructor(secrets: SecretStore, options: { directory: string });
+  readonly store: SecretStore;
+  readonly directory: string;
+  /**
+   * Seals a credential and writes its file. The secrets given as bytes are wiped once they are sealed, unless `wipe` is false.
+   * CONFLICT if the service has one and `replace` is not set.
+   */
+  add(service: string, credential: CredentialInput, options?: { replace?: boolean; wipe?: boolean }): Promise<CredentialInfo>;
+  /** NOT_FOUND, LOCKED, DECRYPTION_FAILED or INVALID_INPUT, which names the file. */
+  get(service: string): Promise<Credential>;
+  /** All of them by name. It works while the store is locked, too. */
+  list(): Promise<CredentialEntry[]>;
+  /** Removes the file; the store may be locked. */
+  remove(service: string): Promise<void>;
+  toJSON(): { directory: string };
+
+  on<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  once<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  off<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
 }

@@ -44,13 +44,4 @@ function loadError(attempts) {
   return error;
 }
 
-/** The folder of this platform's package, if that is installed. */
-function folder() {
-  try {
-    return path.dirname(require.resolve(`@alkdev/alknet-${platform}/package.json`));
-  } catch {
-    return undefined;
-  }
-}
-
-module.exports = { load, folder, platform };
+module.exports = { load, platform };

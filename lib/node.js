@@ -8,7 +8,7 @@ const { run } = require('./handler.js');
 const { SecretIdentity } = require('./secret-identity.js');
 const { AlknetError, fromEngine } = require('./error.js');
 
-const HANDLER = ['identity', 'reach'];
+const HANDLER = ['identity', 'reach', 'credentials'];
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
 class Node extends EventEmitter {
@@ -21,6 +21,7 @@ class Node extends EventEmitter {
   #unrefed = false;
   #over = false;
   #warned = new Set();
+  #credentials; // where handlers get theirs
   #early = []; // events from before the application could listen
 
   constructor(engine) {
@@ -29,7 +30,8 @@ class Node extends EventEmitter {
   }
 
   /** Sends the command that opens the node; resolves when it is open. */
-  _open(command, options, { signal, identity }) {
+  _open(command, options, { signal, identity, credentials }) {
+    this.#credentials = credentials;
     if (signal?.aborted) return Promise.reject(signal.reason);
     const at = {};
     Error.captureStackTrace(at, this._open);
@@ -134,7 +136,7 @@ class Node extends EventEmitter {
     check.operationName(spec?.name);
     check.func(handler, `the handler of ${spec.name}`);
     const text = check.json(spec, spec.name);
-    const { may, identity } = handlerOptions(spec.name, options);
+    const { may, identity, credentials } = handlerOptions(spec.name, options);
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
     const at = {};
     Error.captureStackTrace(at, this.handle);
@@ -142,7 +144,7 @@ class Node extends EventEmitter {
     // accepted it. Of several that wait for its word, it accepts the first good one.
     const offered = this.#handlers.get(spec.name) ?? [];
     this.#handlers.set(spec.name, offered);
-    const entry = { handler, identity };
+    const entry = { handler, identity, credentials: { provider: this.#credentials, listed: credentials } };
     offered.push(entry);
     return new Promise((resolve, reject) => {
       this.#engine.pin();
@@ -222,7 +224,7 @@ class Node extends EventEmitter {
 /** What a handler may do itself: as the engine reads it, and as its context shows it. */
 function handlerOptions(name, options) {
   const identity = { id: `handler:${name}`, scopes: [] };
-  if (options === undefined) return { may: '', identity };
+  if (options === undefined) return { may: '', identity, credentials: [] };
   check.known(options, HANDLER, `the handler of ${name}`);
   const out = { reach: options.reach === undefined ? [] : check.strings(options.reach, 'reach') };
   if (options.identity !== undefined) {
@@ -236,7 +238,8 @@ function handlerOptions(name, options) {
     }
     out.identity = identity;
   }
-  return { may: JSON.stringify(out), identity };
+  const credentials = options.credentials === undefined ? [] : check.strings(options.credentials, 'credentials');
+  return { may: JSON.stringify(out), identity, credentials };
 }
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */

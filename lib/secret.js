@@ -201,6 +201,12 @@ class SecretStore extends EventEmitter {
   get _engine() { return this.#engine; }
   get _number() { return this.#number; }
 
+  /** An operation of the engine on this store, at once. */
+  _run(name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
+
+  /** The same on a thread of the engine, with a result in bytes. */
+  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input); }
+
   get locked() { return this.status.state === 'locked'; }
 
   get status() {

@@ -4,11 +4,12 @@ const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Session } = require('./session.js');
 const { engineFor } = require('./engines.js');
 const { fromEngine } = require('./error.js');
+const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
-const OPTIONS = [...DYNAMIC, 'engine', 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
+const OPTIONS = [...DYNAMIC, 'engine', 'listen', 'key', 'passphrase', 'identity', 'name', 'credentials', 'signal'];
 const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
 const LIMITS = {
@@ -54,6 +55,7 @@ class Server extends Node {
 
   static async open(options = {}) {
     check.known(options, OPTIONS, 'serve');
+    credentialProvider(options.credentials);
     const engine = engineFor(options.engine, { identity: identityEngine(options) });
     const out = engineOptions(engine, options);
     const { listen } = options;

@@ -40,7 +40,7 @@ function textParts(name, text, found = new Map()) {
   return found;
 }
 
-async function secretsOf(phrase, passphrase, plaintext) {
+async function secretsOf(phrase, passphrase, plaintext, credential) {
   const seed = await mnemonicToSeedWebcrypto(phrase, passphrase);
   const found = new Map();
   const words = phrase.split(' ');
@@ -51,6 +51,7 @@ async function secretsOf(phrase, passphrase, plaintext) {
   parts('the seed', seed, found);
   textParts('the passphrase', passphrase, found);
   textParts('the plaintext', plaintext, found);
+  textParts('the credential', credential, found);
   const keys = new Map();
   for (const type of ['ed25519', 'aes-256-gcm']) {
     const { privateKey } = Slip10.fromMasterSeed(seed).derive(PATHS[type], true);
@@ -156,6 +157,7 @@ async function begin(t) {
   const phrase = generateMnemonic(wordlist, 128);
   const passphrase = `correct ${randomBytes(8).toString('hex')}`;
   const plaintext = `an API key ${randomBytes(16).toString('hex')}`;
+  const credential = `a token ${randomBytes(16).toString('hex')}`;
   const canary = randomBytes(16).toString('hex');
   const store = await unlocked(phrase, passphrase);
   const sealed = await store.encrypt(utf8(plaintext));
@@ -164,14 +166,14 @@ async function begin(t) {
     writeFileSync(path.join(dir, name), content, { mode: 0o600 });
     return path.join(dir, name);
   };
-  const process_ = child({ phraseFile: file('phrase', phrase), passphraseFile: file('passphrase', passphrase), sealed, canary, paths: PATHS }, { cwd: dir });
+  const process_ = child({ phraseFile: file('phrase', phrase), passphraseFile: file('passphrase', passphrase), credentialFile: file('credential', credential), sealed, canary, paths: PATHS }, { cwd: dir });
   t.after(() => process_.end());
   await process_.started;
   const reversed = [...canary].reverse().join('');
   const canaries = new Map();
   for (const what of ['bytes', 'heap', 'object']) canaries.set(`${reversed} ${what}`, what);
   canaries.set(Buffer.from(`${reversed} wide`, 'utf16le').toString('latin1'), 'wide');
-  return { ...(await secretsOf(phrase, passphrase, plaintext)), canaries, dir, process: process_ };
+  return { ...(await secretsOf(phrase, passphrase, plaintext, credential)), canaries, dir, process: process_ };
 }
 
 test('while a store is unlocked and its keys are used, a heap snapshot holds no secret', { timeout: 120_000 }, async (t) => {
