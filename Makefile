@@ -95,8 +95,9 @@ test-go: ## Run the Go tests with the race detector
 test-js: build ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
-# They look at files, or choose an engine themselves: one run of them shows all.
-ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package types)
+# They look at files, choose an engine themselves, or compare what both engines compute
+# by the same code with other libraries: one run of them shows all. test-matrix runs them.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package secret-agreement types)
 
 .PHONY: test-process
 test-process: build ## Run the JavaScript tests with the engine as a process
