@@ -89,7 +89,7 @@ test: test-go test-js test-process test-newest test-bench ## Build and run every
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
