@@ -108,7 +108,7 @@ test-js: build ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
 # They look at files, or choose an engine themselves: one run of them shows all.
-ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon native package types)
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package types)
 
 .PHONY: test-process
 test-process: build ## Run the JavaScript tests with the engine as a process
