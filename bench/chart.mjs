@@ -64,7 +64,8 @@ export function chart({ medians, base, note = '' }) {
   const high = HEAD + names.length * PITCH + FOOT;
   const rows = Math.ceil(panels.length / 2);
   const [width, height] = [2 * WIDE + 3 * EDGE, TOP + rows * high + EDGE];
-  const ticks = [0.001, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 1000].filter((t) => Math.log10(t) >= from && Math.log10(t) <= to);
+  const marks = to - from > 2.5 ? [0.001, 0.01, 0.1, 1, 10, 100, 1000] : [0.03, 0.1, 0.3, 1, 3, 10, 30]; // the labels need their place
+  const ticks = marks.filter((t) => Math.log10(t) >= from && Math.log10(t) <= to);
 
   const out = [];
   panels.forEach((panel, i) => {

@@ -33,10 +33,12 @@ function options() {
   if (!/^[a-g]+$/.test(values.only)) throw new Error(`--only takes letters from a to g, not '${values.only}'`);
   if (!/^[1-9]\d?$/.test(values.reps)) throw new Error(`--reps takes a number from 1 to 99, not '${values.reps}'`);
   choose(values.base);
-  if (values.write && !values.from && (values.quick || values.only !== ALL || values.columns !== undefined)) {
+  const earlier = values.from && JSON.parse(fs.readFileSync(values.from, 'utf8'));
+  const { quick, only, columns } = earlier ?? { ...values, columns: names };
+  if (values.write && (quick || [...only].sort().join('') !== ALL || USUAL.some((n) => !columns.includes(n)))) {
     throw new Error('--write keeps whole runs: leave out --columns, --only and --quick');
   }
-  return { ...values, names, only: values.only.replace('g', 'ag'), reps: Number(values.reps), base: names.includes(values.base) ? values.base : names[0] };
+  return { ...values, earlier, names, only: values.only.includes('a') ? values.only : values.only.replace('g', 'ag'), reps: Number(values.reps), base: names.includes(values.base) ? values.base : names[0] };
 }
 
 async function run(opt) {
@@ -44,9 +46,9 @@ async function run(opt) {
   if (!opt.idle && !awake) console.error('cannot hold /dev/cpu_dma_latency: expect noise at 1 and 16 callers');
   const began = Date.now(), watched = watch();
   const columns = Object.fromEntries(opt.names.map((n) => [n, COLUMNS[n]]));
-  const measured = await measure(columns, { reps: opt.reps, only: opt.only, quick: opt.quick, log: console.error });
+  const measured = await measure(columns, { reps: opt.reps, only: opt.only, quick: opt.quick, columns: opt.names, log: console.error });
   const result = {
-    date: new Date().toISOString(), reps: opt.reps, only: opt.only, quick: opt.quick, base: opt.base, seconds: (Date.now() - began) / 1e3, awake,
+    date: new Date().toISOString(), reps: opt.reps, only: opt.only, quick: opt.quick, columns: opt.names, base: opt.base, seconds: (Date.now() - began) / 1e3, awake,
     machine: { what: describe(), ...watched() }, versions: versions([...new Set(opt.names.flatMap((n) => COLUMNS[n].uses))]), ...measured,
   };
   for (const name of Object.keys(result.runs)) if (!result.runs[name].length) delete result.runs[name];
@@ -72,7 +74,7 @@ if (opt.help) {
   console.log(USAGE);
   process.exit(0);
 }
-const result = opt.from ? JSON.parse(fs.readFileSync(opt.from, 'utf8')) : await run(opt);
+const result = opt.earlier ?? await run(opt);
 for (const table of tables(result)) console.log(`\n${table}`);
 console.log(`\n${aimsText(result)}`);
 console.log(`\n${result.machine.what}; ${versionsText(result)}\n${result.quick ? 'QUICK: a tenth of the work. ' : ''}${conditions(result)}`);

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { promisify } from 'node:util';
+import { chart } from './chart.mjs';
 import { COLUMNS } from './columns.mjs';
 import { measure } from './measure.mjs';
 import { replaceRun, section } from './report.mjs';
@@ -87,12 +88,20 @@ test('a failure is told in the report, and in the status', async () => {
   assert.match(section(JSON.parse(fs.readFileSync(from, 'utf8'))), /^- nats failed: repeat 1: it broke$/m);
 });
 
+test('nothing was measured: it is told, and drawn', () => {
+  const result = { ...JSON.parse(fs.readFileSync(out, 'utf8')), runs: {}, failed: { 'ws-json': ['repeat 1: gone'] } };
+  assert.doesNotMatch(section(result), /undefined|NaN|Infinity/);
+  assert.match(section(result), /^0 of 14 are met\./m);
+  assert.doesNotMatch(chart({ medians: {}, base: 'ws-json' }), /undefined|NaN|Infinity/);
+});
+
 for (const [args, why] of [
   [['--columns', 'ws-json,nonesuch'], /^no column is called 'nonesuch': there are alknet-quic, /],
   [['--only', 'x'], /^--only takes letters from a to g, not 'x'\n/],
   [['--reps', '0'], /^--reps takes a number from 1 to 99, not '0'\n/],
   [['--write', '--quick'], /^--write keeps whole runs/],
   [['--write', '--columns', 'floor'], /^--write keeps whole runs/],
+  [['--write', '--from', out], /^--write keeps whole runs/],
   [['--nonesuch'], /Unknown option '--nonesuch'/],
 ]) {
   test(`${args.join(' ')} is refused`, async () => {

@@ -37,9 +37,10 @@ var mayImport = map[string][]string{
 	"execop":     {"call"},
 	"node":       {"audit", "auth", "call", "config", "credential", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
 	"engine":     {"auth", "call", "config", "credential", "node", "principal", "secret", "transport", "wire"},
-	// The two faces.
-	"cabi":       {"call", "engine"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "credential", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
+	// The two faces, and what carries the engine's messages out of a process.
+	"engine/pipe": {"call", "engine"},
+	"cabi":        {"call", "engine"},
+	"cmd/alknet":  {"audit", "auth", "call", "config", "credential", "engine", "engine/pipe", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -40,6 +40,19 @@ class AscendingMap {
     this.#recent--;
     return true;
   }
+
+  /** All entries, in the order of their numbers. */
+  values() {
+    const all = [...this.#older];
+    for (const [place, entry] of this.#entries.entries()) if (entry !== undefined) all.push([this.#numbers[place], entry]);
+    return all.sort(([a], [b]) => a - b).map(([, entry]) => entry);
+  }
+
+  clear() {
+    this.#entries.fill(undefined);
+    this.#recent = 0;
+    this.#older.clear();
+  }
 }
 
 module.exports = { AscendingMap };

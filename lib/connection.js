@@ -1,7 +1,7 @@
 'use strict';
 
-const { engineOf } = require('./engines.js');
-const { Node, keyOptions } = require('./node.js');
+const { engineFor } = require('./engines.js');
+const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Server } = require('./server.js');
 const { Session } = require('./session.js');
 const { call, subscribe } = require('./request.js');
@@ -10,7 +10,7 @@ const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
+const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -35,7 +35,7 @@ class Connection extends Node {
     }
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    const engine = engineOf();
+    const engine = engineFor(options.engine, { identity: identityEngine(options), head: options.head?._engine });
     keyOptions(engine, out, options);
     const connection = new Connection(engine);
     connection.#told.address = address;

@@ -15,13 +15,22 @@ const KIND = {
 // units: a string cannot grow for ever.
 const MAX_BATCH = 1 << 24;
 
-// A turn of the event loop handles so many batches before others get theirs.
-const MAX_BATCHES = 64;
+// A turn of the event loop takes so many bytes of completions, or one that is larger,
+// before others get theirs: timers, other sockets, and what the completions have led to.
+const MAX_TURN = 64 * 1024;
 
-/** One engine, as the nodes and stores that were made with it see it. `native` is what carries the messages. */
+// What is told of a store whose engine has ended.
+const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
+
+/**
+ * One engine, as the nodes and stores that were made with it see it. `kind` is 'addon' or
+ * 'process', `carry(onGone)` gives what carries the messages: the exports of the addon, or
+ * the same over a process, which calls onGone with an error object if it ends by itself.
+ */
 class Engine {
   #native;
   #open = false;
+  #lost; // the error object of an engine that has ended by itself
   #text = '';
   #scheduled = false;
   #nextNode = 0;
@@ -35,15 +44,19 @@ class Engine {
   sessions = new Map(); // number -> node number
   stores = new Map(); // number -> WeakRef of a store of secrets
 
-  constructor(native) {
-    this.#native = native;
+  constructor(kind, carry) {
+    this.kind = kind;
+    this.#native = carry((error) => this.#lose(error));
   }
+
+  /** Whether it has ended by itself. Everything of it is UNAVAILABLE then, for good. */
+  get lost() { return this.#lost !== undefined; }
 
   #flush = () => {
     this.#scheduled = false;
     const batch = this.#text;
     this.#text = '';
-    this.#native.submit(batch);
+    if (!this.#lost) this.#native.submit(batch);
   };
 
   /** Hands over the commands of this turn now. */
@@ -51,12 +64,15 @@ class Engine {
 
   /** Opens the engine, the first time. */
   start() {
-    if (this.#open) return;
+    if (this.#open || this.#lost) return;
     this.#native.open(this.#onWake);
     this.#open = true;
     // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
     process.on('exit', this.#native.close);
   }
+
+  /** The path of a file as the engine finds it, whose working folder may be another one by now. */
+  file(name) { return this.#native.file?.(name) ?? name; }
 
   /** Adds a command; it leaves at the end of this turn, with all others of it. */
   send(command) {
@@ -69,10 +85,30 @@ class Engine {
     }
   }
 
+  // The engine has ended: what it had is no more. Told in a turn of its own, for it may
+  // be noticed in the middle of anything.
+  #lose(error) {
+    this.#lost = error;
+    process.off('exit', this.#native.close);
+    setImmediate(() => {
+      for (let batch; (batch = this.#native.poll()) !== undefined;) this.#dispatch(JSON.parse(batch));
+      const ends = [];
+      for (const [number, node] of this.sessions) ends.push(() => this.nodes.get(node)?.onSessionClosed(number, { error }));
+      for (const request of this.requests.values()) ends.push(() => request.failed(error));
+      for (const request of this.incoming.values()) ends.push(() => request.cancelled({ reason: 'disconnected', message: error.message }));
+      for (const node of this.nodes.values()) ends.push(() => node.onClosed(error));
+      for (const store of this.stores.values()) ends.push(() => store.deref()?.onLost());
+      for (const end of ends) guarded(end);
+      for (const table of [this.sessions, this.requests, this.incoming, this.nodes, this.stores]) table.clear();
+      this.#native.close();
+    });
+  }
+
   #onWake = () => {
-    for (let n = 0; n < MAX_BATCHES; n++) {
+    for (let taken = 0; taken < MAX_TURN;) {
       const batch = this.#native.poll();
       if (batch === undefined) return;
+      taken += batch.length;
       this.#dispatch(JSON.parse(batch));
     }
     setImmediate(this.#onWake);
@@ -131,8 +167,10 @@ class Engine {
 
   /** Enters an outgoing request, which keeps the process alive, and returns its number. */
   addRequest(request) {
-    this.requests.set(++this.#nextRequest, request);
-    return this.#nextRequest;
+    const number = ++this.#nextRequest;
+    this.requests.set(number, request);
+    if (this.#lost) process.nextTick(() => take(this.requests, number)?.failed(this.#lost));
+    return number;
   }
 
   /** A number for a store, a key or an identity. */
@@ -142,12 +180,12 @@ class Engine {
   pin() {
     if (++this.#pins === 1) {
       this.send('');
-      this.#native.ref(true);
+      if (!this.#lost) this.#native.ref(true);
     }
   }
 
   unpin() {
-    if (--this.#pins === 0) this.#native.ref(false);
+    if (--this.#pins === 0 && !this.#lost) this.#native.ref(false);
   }
 
   /** Copies bytes into the engine; the command that names the number consumes them. */
@@ -164,6 +202,7 @@ class Engine {
 
   /** Carries out a short operation at once. */
   invoke(name, input) {
+    this.start();
     const [ok, answer] = this.#native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
     const value = JSON.parse(answer);
     if (!ok) throw fromEngine(value, undefined, new Error());
@@ -172,6 +211,7 @@ class Engine {
 
   /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
   secret(name, handle, options, input, output) {
+    if (this.#lost) return JSON.stringify(LOCKED);
     this.start();
     return this.#native.secret(name, handle, options, input, output);
   }
@@ -180,10 +220,18 @@ class Engine {
   take(result, output) { return this.#native.take(result, output); }
 }
 
+function guarded(tell) {
+  try {
+    tell();
+  } catch (error) {
+    process.nextTick(() => { throw error; });
+  }
+}
+
 function take(map, handle) {
   const entry = map.get(handle);
   if (entry !== undefined) map.delete(handle);
   return entry;
 }
 
-module.exports = { Engine };
+module.exports = { Engine, LOCKED };

@@ -77,7 +77,21 @@ export interface KeyOptions {
   identity?: SecretIdentity;
 }
 
-export interface ConnectOptions extends KeyOptions {
+/**
+ * Where an engine runs: in this process, as the addon, or in a process of its own, as `alknet engine`, which has the
+ * secrets in its own memory; docs/guide/engines.md compares them.
+ */
+export type EngineKind = 'addon' | 'process';
+
+export interface EngineOptions {
+  /**
+   * Default: that of the options identity and head, else of the environment variable ALKNET_ENGINE, else the addon where it
+   * can be loaded, and the process where it cannot. What is used together must be of one engine.
+   */
+  engine?: EngineKind;
+}
+
+export interface ConnectOptions extends KeyOptions, EngineOptions {
   /** A certificate of the key as ssh-keygen -s makes it, the text of the file -cert.pub. */
   certificate?: string;
   /** A token or an API key in place of a key, see `alknet token` and `alknet apikey`. */
@@ -123,7 +137,7 @@ export interface ReloadOptions {
   access?: AccessRule[];
 }
 
-export interface ServeOptions extends KeyOptions, ReloadOptions {
+export interface ServeOptions extends KeyOptions, ReloadOptions, EngineOptions {
   /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
   listen?: string | string[];
   /** The node's name, as /node/info tells it. */
@@ -386,6 +400,8 @@ interface ServerEvents extends NodeEvents {
 }
 
 declare abstract class Node<Events extends { [E in keyof Events]: any[] }> extends EventEmitter {
+  /** Where it runs. */
+  readonly engine: EngineKind;
   /** Offers an operation to the other side; resolves when it can be called. Rejects with INVALID_INPUT or CONFLICT. */
   handle<I = any, O = any>(spec: OperationSpec & { type: 'subscription' }, handler: StreamHandler<I, O>, options?: HandlerOptions): Promise<void>;
   handle<I = any, O = any>(spec: string | (OperationSpec & { type?: 'query' | 'mutation' }), handler: Handler<I, O>, options?: HandlerOptions): Promise<void>;
@@ -496,7 +512,7 @@ export interface EncryptedData {
   data: string;
 }
 
-export interface SecretStoreOptions {
+export interface SecretStoreOptions extends EngineOptions {
   /** False closes the door out: every export of a private key is NOT_EXPORTABLE. Default true. */
   exportable?: boolean;
   /** Makes unlocking fail with MEMORY_LOCK where the system refuses to lock memory. Default false: a warning and `status.memory`. */
@@ -531,7 +547,8 @@ export interface AuditEvent {
   path?: string;
   type?: KeyType;
   /** Why it failed. */
-  code?: SecretErrorCode;
+  /** UNAVAILABLE: the engine's process has ended, and the store is locked. */
+  code?: SecretErrorCode | 'UNAVAILABLE';
 }
 
 interface SecretEvents {
@@ -641,6 +658,8 @@ export class SecretStore extends EventEmitter {
   /** Wipes everything and kills all keys. With `disconnect`, connections and sessions that have their identity from here end with LOCKED. */
   lock(options?: { disconnect?: boolean }): void;
   readonly locked: boolean;
+  /** Where the secrets lie. */
+  readonly engine: EngineKind;
   readonly status: SecretStatus;
   /** A handle for the key at a path such as `m/74'/0'/0'/0'`. Default type: ed25519. */
   derive(path: string, type?: KeyType): Promise<SecretKey>;

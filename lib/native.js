@@ -44,4 +44,4 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = { load };
+module.exports = { load, platform };

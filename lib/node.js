@@ -56,6 +56,9 @@ class Node extends EventEmitter {
   get _number() { return this.#number; }
   get _engine() { return this.#engine; }
 
+  /** Where the node runs: 'addon', in this process, or 'process', in one of its own. */
+  get engine() { return this.#engine.kind; }
+
   #pin(on) {
     const want = on && !this.#unrefed && !this.#over;
     if (want === this.#pinned) return;
@@ -257,7 +260,7 @@ function keyOptions(engine, out, options) {
   if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
   if (typeof key !== 'string') check.secretSize(key, 'key');
   if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
-  if (typeof key === 'string') out.keyPath = key;
+  if (typeof key === 'string') out.keyPath = engine.file(key);
   else out.key = engine.attach(key);
   if (passphrase !== undefined) {
     const bytes = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase;
@@ -266,4 +269,9 @@ function keyOptions(engine, out, options) {
   }
 }
 
-module.exports = { Node, keyOptions };
+/** The engine that has the key of the option identity. */
+function identityEngine({ identity }) {
+  return identity instanceof SecretIdentity ? identity._ready() : undefined; // keyOptions says what is wrong
+}
+
+module.exports = { Node, identityEngine, keyOptions };

@@ -2,6 +2,7 @@
 // What the engine does with secrets, and how they come and go: as bytes in memory
 // that can be wiped, never in a string.
 
+const { LOCKED } = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 
@@ -48,6 +49,16 @@ function run(engine, name, handle, options, input, output) {
   throw fromEngine(JSON.parse(answer), undefined, here());
 }
 
+/** Carries out an operation that takes something away: there is nothing left of an engine that has ended. */
+function release(engine, name, number, options) {
+  if (engine.lost) return;
+  try {
+    run(engine, name, number, options);
+  } catch (error) {
+    if (!engine.lost) throw error;
+  }
+}
+
 /** Carries out an operation whose result is secret and has at most `length` bytes. */
 function runBytes(engine, name, handle, options, input, length) {
   const output = memory(length);
@@ -69,6 +80,7 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
 function start(engine, name, handle, options, input, { second, signal, done, revoked } = {}) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = here();
+  if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
   const first = attached(engine, input);
   const other = attached(engine, second);
   return new Promise((resolve, reject) => {
@@ -80,7 +92,12 @@ function start(engine, name, handle, options, input, { second, signal, done, rev
       responded([result, length]) {
         finish();
         const bytes = memory(length);
-        if (result !== 0) engine.take(result, bytes);
+        try {
+          if (result !== 0) engine.take(result, bytes);
+        } catch (error) { // the engine's process has ended
+          reject(error);
+          return;
+        }
         const why = revoked?.(at);
         if (why !== undefined) {
           wipe(bytes);
@@ -160,5 +177,5 @@ function path(value) {
 }
 
 module.exports = {
-  LARGE, MAX_PLAINTEXT, memory, observe, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
+  LARGE, MAX_PLAINTEXT, memory, observe, release, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
 };

@@ -1,9 +1,10 @@
 'use strict';
 
 const { inspect } = require('node:util');
+const { AlknetError } = require('./error.js');
 const secrets = require('./secret-engine.js');
 
-const dropped = new FinalizationRegistry(({ engine, number }) => secrets.run(engine, 'forget', number));
+const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
 /**
  * An Ed25519 key of a store, for the option identity of connect and serve: what
@@ -11,15 +12,24 @@ const dropped = new FinalizationRegistry(({ engine, number }) => secrets.run(eng
  */
 class SecretIdentity {
   #store; // kept alive by its identities
+  #engine;
   #number;
   #told;
 
-  constructor(store, handle, path) {
-    const engine = store._engine;
-    this.#number = engine.secretNumber();
-    this.#told = JSON.parse(secrets.runText(engine, 'identity', handle, { identity: this.#number, path: secrets.path(path) }));
-    dropped.register(this, { engine, number: this.#number });
+  constructor(store, path) {
     this.#store = store;
+    this.#told = this.#make(secrets.path(path));
+  }
+
+  /** Has the engine of the store make it, under a number. */
+  #make(path) {
+    const { _engine: engine, _number: handle } = this.#store;
+    const number = engine.secretNumber();
+    const told = JSON.parse(secrets.runText(engine, 'identity', handle, { identity: number, path }));
+    dropped.register(this, { engine, number });
+    this.#engine = engine;
+    this.#number = number;
+    return told;
   }
 
   get store() { return this.#store; }
@@ -27,6 +37,15 @@ class SecretIdentity {
   get publicKey() { return this.#told.publicKey; }
   get endpointId() { return this.#told.endpointId; }
   get fingerprint() { return this.#told.fingerprint; }
+
+  /** The engine that knows it: another one than at first if that has ended since, and the store was unlocked again. */
+  _ready() {
+    if (this.#store._engine !== this.#engine || this.#engine.lost) {
+      const { endpointId } = this.#make(this.#told.path);
+      if (endpointId !== this.#told.endpointId) throw new AlknetError('LOCKED', 'the store was unlocked with another phrase than the one that this identity is of');
+    }
+    return this.#engine;
+  }
 
   /** The number for the engine. */
   get _number() { return this.#number; }

@@ -11,7 +11,7 @@ const SIGNATURE = { ed25519: 64, secp256k1: 65, 'aes-256-gcm': 0 };
 const SEAL = 28; // bytes that sealing adds: nonce and tag
 
 // The engine forgets keys that nothing can name any more.
-const dropped = new FinalizationRegistry(({ engine, number }) => secrets.run(engine, 'forget', number));
+const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
 function keyType(type) {
   if (typeof type !== 'string') throw new TypeError(`the type of a key must be a string, not ${check.describe(type)}`);

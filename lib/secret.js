@@ -11,7 +11,7 @@ const { SecretIdentity } = require('./secret-identity.js');
 const { SecretKey, sealing } = require('./secret-key.js');
 const { phraseOptions } = require('./mnemonic.js');
 
-const OPTIONS = ['exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
+const OPTIONS = ['engine', 'exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
 const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
 const IDENTITY = "m/74'/0'/0'/0'";
 const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
@@ -21,7 +21,7 @@ const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was 
 // A store that nothing can reach any more is wiped.
 const dropped = new FinalizationRegistry(({ engine, number }) => {
   engine.stores.delete(number);
-  secrets.run(engine, 'close', number);
+  secrets.release(engine, 'close', number);
 });
 
 let warned = false;
@@ -108,25 +108,45 @@ function sshOptions(options, names, where) {
 class SecretStore extends EventEmitter {
   #engine;
   #number;
+  #options; // for the engine
   #closed;
   #locks = 0; // how often lock was called
   #ethereum = new Ethereum((path, type) => this.deriveSync(path, type));
 
   constructor(options) {
     super();
-    const given = storeOptions(options);
-    this.#engine = engineOf();
-    this.#number = this.#engine.secretNumber();
-    secrets.run(this.#engine, 'new', this.#number, given);
-    this.#engine.stores.set(this.#number, new WeakRef(this));
-    dropped.register(this, { engine: this.#engine, number: this.#number }, this);
+    this.#options = storeOptions(options);
+    this.#make(engineOf(options?.engine));
     this.#observe();
   }
+
+  #make(engine) {
+    const number = engine.secretNumber();
+    secrets.run(engine, 'new', number, this.#options);
+    engine.stores.set(number, new WeakRef(this));
+    dropped.unregister(this);
+    dropped.register(this, { engine, number }, this);
+    this.#engine = engine;
+    this.#number = number;
+  }
+
+  // A store whose engine has ended goes on, locked, in the next one.
+  #revive() {
+    if (this.#closed || !this.#engine.lost) return;
+    this.#make(engineOf(this.#engine.kind));
+    if (this.listenerCount('audit') > 0) secrets.observe(this.#engine, this.#number);
+  }
+
+  /** The engine has ended: whatever it held of the store is gone with it. */
+  onLost() { this.emit('audit', { time: new Date(), action: 'lock', code: 'UNAVAILABLE' }); }
+
+  /** Where the secrets lie: 'addon', in this process, or 'process', in one of its own. */
+  get engine() { return this.#engine.kind; }
 
   // The engine tells of events only when somebody listens.
   #observe() {
     this.on('newListener', (event) => {
-      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed) secrets.observe(this.#engine, this.#number);
+      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed && !this.#engine.lost) secrets.observe(this.#engine, this.#number);
     });
   }
 
@@ -156,6 +176,7 @@ class SecretStore extends EventEmitter {
       const { passphrase: given, signal } = check.known(options, names, name);
       if (given !== undefined) passphrase = secrets.secretBytes(given, 'the passphrase');
       if (signal !== undefined) check.signal(signal);
+      this.#revive();
       const locks = this.#locks;
       // What happened between the engine's end of it and ours.
       const revoked = (at) => {
@@ -174,10 +195,11 @@ class SecretStore extends EventEmitter {
     const { disconnect = false } = check.known(options, ['disconnect'], 'lock');
     check.boolean(disconnect, 'disconnect');
     this.#locks++;
-    if (!this.#closed) secrets.run(this.#engine, 'lock', this.#number, { disconnect });
+    if (!this.#closed) secrets.release(this.#engine, 'lock', this.#number, { disconnect });
   }
 
   get _engine() { return this.#engine; }
+  get _number() { return this.#number; }
 
   /** An operation of the engine on this store, at once. */
   _run(name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
@@ -187,7 +209,18 @@ class SecretStore extends EventEmitter {
 
   get locked() { return this.status.state === 'locked'; }
 
-  get status() { return this.#closed ? { ...this.#closed } : JSON.parse(secrets.runText(this.#engine, 'status', this.#number)); }
+  get status() {
+    if (this.#closed) return { ...this.#closed };
+    try {
+      const status = JSON.parse(secrets.runText(this.#engine, 'status', this.#number));
+      this.#options.sealCounts = status.sealCounts; // for a store that has to go on in another engine
+      return status;
+    } catch (error) {
+      if (!this.#engine.lost) throw error;
+      const { notExportable, sealCounts = {} } = this.#options;
+      return { state: 'locked', memory: 'none', exportable: !notExportable, closed: false, cached: 0, sealCounts };
+    }
+  }
 
   async derive(path, type) { return this.deriveSync(path, type); }
 
@@ -276,13 +309,13 @@ class SecretStore extends EventEmitter {
 
   identity(options) {
     const { path = IDENTITY } = check.known(options, ['path'], 'identity');
-    return new SecretIdentity(this, this.#number, path);
+    return new SecretIdentity(this, path);
   }
 
   dispose() {
     if (this.#closed) return;
     const last = this.status;
-    secrets.run(this.#engine, 'close', this.#number);
+    secrets.release(this.#engine, 'close', this.#number);
     this.#closed = { ...last, state: 'locked', memory: 'none', closed: true, cached: 0 };
     dropped.unregister(this);
     setImmediate(() => this.#engine.stores.delete(this.#number)); // after it has told that it was locked

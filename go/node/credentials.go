@@ -12,6 +12,7 @@ import (
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/secret"
 	"github.com/alkdev/alknet/go/transport"
 )
 
@@ -217,6 +218,11 @@ func Check(cfg *config.Config, home string) error {
 	for i, rule := range cfg.Access {
 		if err := call.CheckPattern(rule.Path); err != nil {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("access[%d].path", i), "%w", err))
+		}
+	}
+	for i, path := range cfg.Secrets.Paths {
+		if _, err := secret.ParsePath(path); err != nil {
+			bad = append(bad, cfg.Errorf(fmt.Sprintf("secrets.paths[%d]", i), "%w", err))
 		}
 	}
 	if _, err := loadCertificate(cfg); err != nil {

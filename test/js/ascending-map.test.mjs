@@ -28,6 +28,7 @@ test('it holds what a Map would hold', () => {
     assert.equal(map.size, reference.size);
   }
   assert.ok(reference.size > 8192, 'some were older than the newest few thousand');
+  assert.deepEqual(map.values(), [...reference.values()]);
   for (const [some, entry] of reference) {
     assert.equal(map.get(some), entry);
     assert.equal(map.delete(some), true);
@@ -35,6 +36,15 @@ test('it holds what a Map would hold', () => {
   assert.equal(map.size, 0);
   assert.equal(map.delete(number), false);
   assert.equal(map.get(0), undefined);
+});
+
+test('clear leaves nothing, and what comes later is held', () => {
+  const map = new AscendingMap();
+  for (let number = 1; number <= 10_000; number++) map.set(number, number);
+  map.clear();
+  assert.deepEqual([map.size, map.values(), map.get(1), map.get(10_000), map.delete(10_000)], [0, [], undefined, undefined, false]);
+  map.set(10_001, 'later');
+  assert.deepEqual([map.size, map.values()], [1, ['later']]);
 });
 
 test('numbers beyond 32 bits have a place', () => {

@@ -15,6 +15,7 @@ import { HDKey as Bip32 } from '@scure/bip32';
 import { generateMnemonic, mnemonicToEntropy, mnemonicToSeedWebcrypto } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { HDKey as Slip10 } from 'micro-key-producer/slip10.js';
+import { engine, enginesOf } from './fixtures/engine-process.mjs';
 import { unlocked, utf8 } from './fixtures/secrets.mjs';
 
 const PATHS = { ed25519: "m/74'/0'/0'/0'", secp256k1: "m/44'/60'/0'/0/0", 'aes-256-gcm': "m/74'/2'/0'/0'" };
@@ -203,12 +204,20 @@ test('a core image holds no secret: as the kernel would write it while unlocked,
   await process.step('open');
   assert.deepEqual(look(() => memoryOf(process.pid, { all: false }), found), [], 'while unlocked');
 
+  // An engine in a process of its own has everything: here is nothing, wherever one looks.
+  const apart = engine === 'process' ? enginesOf(process.pid)[0] : undefined;
+  if (engine === 'process') {
+    assert.deepEqual(look(() => memoryOf(process.pid, { all: true }), found), [], 'in the process of the application, while unlocked');
+    assert.deepEqual(scan(memoryOf(apart, { all: false }), found), [], 'in the process of the engine, while unlocked');
+  }
+
   // With what is left out of core files: there the keys must be, or the search is blind.
-  const seen = look(() => memoryOf(process.pid, { all: true }), keys);
+  const seen = apart === undefined ? look(() => memoryOf(process.pid, { all: true }), keys) : scan(memoryOf(apart, { all: true }), keys);
   for (const name of ['the ed25519 key', 'the aes-256-gcm key', 'the secp256k1 key']) assert.ok(seen.some((s) => s.startsWith(name)), `${name} was not found in the store's own memory`);
 
   await process.step('lock');
   assert.deepEqual(look(() => memoryOf(process.pid, { all: true }), found), [], 'after the lock');
+  if (apart !== undefined) assert.deepEqual(scan(memoryOf(apart, { all: true }), found), [], 'in the process of the engine, after the lock');
   // -a: of those mappings too.
   await promisify(execFile)('gcore', ['-a', '-o', path.join(dir, 'core'), String(process.pid)], { cwd: dir });
   assert.deepEqual(look(() => pieces(path.join(dir, `core.${process.pid}`)), found), [], 'in the core image');

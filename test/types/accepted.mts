@@ -72,6 +72,10 @@ await serve({ identity, listen: '127.0.0.1:0', authorizedKeys: [identity.publicK
 const state: 'locked' | 'unlocked' = secrets.status.state;
 void [state, secrets.locked satisfies boolean, await secrets.authToken({ at: new Date() }), await secrets.sshPrivateKey({ passphrase: new Uint8Array(1) })];
 secrets.lock({ disconnect: true });
+await serve({ engine: 'process', listen: '127.0.0.1:0' });
+const apart = new SecretStore({ engine: 'process' });
+const where: 'addon' | 'process' = apart.engine;
+void [where, (await connect('unix:///s', { engine: 'addon' })).engine satisfies 'addon' | 'process'];
 
 const credentials = new CredentialStore(new SecretStore(), { directory: 'credentials' });
 const input: CredentialInput = { type: 's3', accessKeyId: 'AKIA', secretAccessKey: new Uint8Array(8), region: 'eu-1' };

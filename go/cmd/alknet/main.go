@@ -52,6 +52,7 @@ type cli struct {
 	Config     configCmd     `cmd:"" help:"Check and show the configuration of a node."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in your shell."`
 	Complete   completeCmd   `cmd:"" hidden:""`
+	Engine     engineCmd     `cmd:"" hidden:"" help:"Run the engine of the JavaScript package, which starts it and speaks to it on stdin and stdout."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -115,7 +116,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	home, err := stateFolder(c.Home)
-	if err != nil {
+	if err != nil && parsed.Command() != "engine" { // which keeps no state, and may run where nobody has a home
 		fmt.Fprintln(stderr, "alknet:", err)
 		return exitFailed
 	}

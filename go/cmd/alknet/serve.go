@@ -29,6 +29,7 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	c.secretSources(&from)
 	remote, err := c.openConfig(a, &from)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (c *serveCmd) Run(a *app) error {
 	defer record.Close()
 	level := new(slog.LevelVar)
 	logger := newLogger(a.stderr, loaded.Log.Format, level)
-	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger, record)
+	secrets, err := c.serveSecrets.open(a, loaded, logger, record)
 	if err != nil {
 		return err
 	}
@@ -70,11 +71,9 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	if sealer := secrets.sealer(); sealer != nil {
-		d := a.handlerCredentials(c.Credentials, sealer, node.AuditCredentials(record, logger))
+		d := a.handlerCredentials(loaded.Secrets.Credentials, sealer, node.AuditCredentials(record, logger))
 		warnOfCredentials(a, d, logger)
 		registry.SetCredentials(node.HandlerCredentials(d))
-	} else if c.Credentials != "" {
-		return usagef("--credentials needs a store that opens them: --identity-from-secret or --secret-service")
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
 		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},
