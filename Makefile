@@ -13,7 +13,8 @@ help: ## Show this list
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
 
-# What is built is the same wherever it is built: no paths, no symbols, no state of git.
+# What is built is the same wherever it is built: no paths, no symbols, no state of
+# git, no id of Go's that depends on the path of binding/glibc.h.
 # Functions start at 16 bytes instead of 32, and packages off the hot paths are not
 # inlined; docs/sizes.md has what that is worth.
 COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
@@ -21,7 +22,9 @@ COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypt
   vendor/golang.org/x/net/dns/dnsmessage github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog \
   github.com/santhosh-tekuri/jsonschema/v6/kind golang.org/x/crypto/ssh golang.org/x/text/... \
   $(addprefix github.com/alkdev/alknet/go/,audit config metrics trace)
-GO_BUILD := go build -trimpath -buildvcs=false -ldflags '-s -w -funcalign=16 -X main.version=$(VERSION)' $(COLD:%=-gcflags=%=-l)
+GO_FLAGS := -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
+GO_LDFLAGS := -funcalign=16 -X main.version=$(VERSION)
+GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w -buildid= $(GO_LDFLAGS)'
 
 # Node's headers: npm's setting, or those that stand beside node itself. With either
 # node-gyp downloads nothing.
@@ -32,11 +35,13 @@ export npm_config_nodedir ?= $(or $(filter-out undefined null,$(shell npm config
 build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
 
 bin/alknet: Makefile $(GO_FILES) go.mod go.sum package.json
-	CGO_ENABLED=0 $(GO_BUILD) -o $@ ./go/cmd/alknet
+	@echo 'go build -o $@ ./go/cmd/alknet'
+	@CGO_ENABLED=0 $(GO_BUILD) -o $@ ./go/cmd/alknet
 
 build/engine/libalknet.a: export CGO_CFLAGS := -O2 -include $(CURDIR)/binding/glibc.h
 build/engine/libalknet.a: Makefile $(GO_FILES) go.mod go.sum package.json binding/alknet.h binding/glibc.h
-	$(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $@ ./go/cabi
+	@echo 'go build -buildmode=c-archive -o $@ ./go/cabi'
+	@$(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $@ ./go/cabi
 
 build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
 	@rm -f build/Release/obj.target/alknet.node # gyp does not see that the archive has changed
@@ -59,14 +64,16 @@ binary_of = $(if $(filter win32-%,$(1)),build/platforms/$(1)/alknet.exe,build/pl
 other_binaries := $(foreach platform,$(filter-out $(PLATFORM),$(PLATFORMS)),$(call binary_of,$(platform)))
 
 $(other_binaries): build/platforms/%: Makefile $(GO_FILES) go.mod go.sum package.json
-	CGO_ENABLED=0 GOOS=$(subst win32,windows,$(firstword $(subst -, ,$*))) \
+	@echo 'go build -o $@ ./go/cmd/alknet'
+	@CGO_ENABLED=0 GOOS=$(subst win32,windows,$(firstword $(subst -, ,$*))) \
 	  GOARCH=$(subst x64,amd64,$(word 2,$(subst -, ,$(patsubst %/,%,$(dir $*))))) $(GO_BUILD) -o $@ ./go/cmd/alknet
 
 ARM64 := build/platforms/linux-arm64
 $(ARM64)/build/Release/alknet.node: Makefile $(GO_FILES) go.mod go.sum package.json node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
 	@mkdir -p $(ARM64)
 	cp -r binding.gyp binding $(ARM64)
-	CC=aarch64-linux-gnu-gcc CGO_ENABLED=1 GOARCH=arm64 CGO_CFLAGS='-O2 -include $(CURDIR)/binding/glibc.h' \
+	@echo 'go build -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi'
+	@CC=aarch64-linux-gnu-gcc CGO_ENABLED=1 GOARCH=arm64 CGO_CFLAGS='-O2 -include $(CURDIR)/binding/glibc.h' \
 	  $(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi
 	@rm -f $(ARM64)/build/Release/obj.target/alknet.node
 	CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ npx --no-install node-gyp configure build -C $(ARM64) --arch=arm64 --loglevel=warn
@@ -82,6 +89,12 @@ packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node ## Write ev
 	@node binding/packages/release.mjs build/packages
 	@ls -l build/packages
 
+.PHONY: sizes
+sizes: build ## Show what the addon and the binary are made of (SIZES=--write puts it into docs/sizes.md)
+	CGO_ENABLED=0 go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -o build/sizes/alknet ./go/cmd/alknet
+	go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -tags alknet_addon -buildmode=c-shared -o build/sizes/alknet.so ./go/cabi
+	@node binding/packages/sizes.mjs $(SIZES)
+
 .PHONY: test
 test: test-go test-js test-process test-newest test-bench ## Build and run every test
 
@@ -89,7 +102,7 @@ test: test-go test-js test-process test-newest test-bench ## Build and run every
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
 
 .PHONY: test-js
 test-js: build ## Run the JavaScript tests against the built addon and binary
@@ -120,6 +133,15 @@ test-matrix: build ## Run the JavaScript tests with other Node.js versions, with
 .PHONY: test-bench
 test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
 	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
+
+.PHONY: test-arm64
+test-arm64: $(ARM64)/build/Release/alknet.node ## Run the addon for arm64 under qemu, about 2 minutes with cold caches
+	node --test --test-reporter=spec test/packages/arm64.test.mjs
+
+.PHONY: test-packages
+test-packages: packages ## Check everything a release has, with each Node.js version, about 15 minutes with cold caches
+	node --test --test-reporter=spec --test-concurrency=1 test/packages/*.test.mjs
+	ALKNET_PACKAGES=build/packages node test/nodes.mjs $(NODES) -- test/js/package.test.mjs test/js/launcher.test.mjs
 
 .PHONY: lint
 lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes

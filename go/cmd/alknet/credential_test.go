@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,39 +40,55 @@ func TestCredentialsOnATerminal(t *testing.T) {
 	}
 }
 
-// A worker's program signs in elsewhere; its callers, and the worker's log, see none of
-// what with.
+// A worker's program signs in elsewhere, with a store of the worker's own or of another
+// process; its callers, and the logs, see none of what with.
 func TestWorkerWithCredentials(t *testing.T) {
 	s := state(t.TempDir())
-	phrase, token := filepath.Join(string(s), "phrase"), filepath.Join(string(s), "token")
-	must(t, os.WriteFile(phrase, []byte(vectors(t)[0].Mnemonic+"\n"), 0o600))
-	must(t, os.WriteFile(token, []byte(credentialCanary+"\n"), 0o600))
+	phrase := writeFile(t, filepath.Join(string(s), "phrase"), vectors(t)[0].Mnemonic+"\n", 0o600)
+	token := writeFile(t, filepath.Join(string(s), "token"), credentialCanary+"\n", 0o600)
 	s.ok(t, "credential", "add", "github", "--type", "bearer", "--secret-file", token, "--phrase-file", phrase)
-	must(t, os.WriteFile(filepath.Join(string(s), "credentials", "broken.json"), []byte("{"), 0o600))
-	key := s.key(t, "user", "node:register:dev1,issues:*")
-	head, address := s.serve(t)
-	script := filepath.Join(string(s), "script")
-	must(t, os.WriteFile(script, []byte("read -r line <&3\ncase $line in *"+credentialCanary+"*) echo true;; *) echo false;; esac\n"), 0o600))
-	worker := s.start(t, "worker", address, "--name", "dev1", "--exec", "/issues/list=sh "+script, "--exec", "/issues/other=sh "+script,
-		"--key", key, "--credential", "/issues/list=github", "--phrase-file", phrase, "--log-format", "json", "--json")
-	worker.line(t)
-	if got := s.ok(t, "call", address, "/dev1/issues/list", "--key", key); got != "true\n" {
-		t.Errorf("the program got %s", got)
-	}
-	if got, _, _ := s.run(t, "call", address, "/dev1/issues/other", "--key", key); got == "true\n" {
-		t.Error("a program got a credential that was not given to it")
-	}
-	if status := worker.end(t, os.Interrupt); status != 0 {
-		t.Errorf("the worker ended with %d", status)
-	}
-	head.end(t, os.Interrupt)
-	log := worker.told.String()
-	for _, want := range []string{`"msg":"credential","action":"get","service":"github","operation":"/issues/list","identity":"SHA256:`, `"msg":"credential","action":"open","service":"github"`, `"msg":"a credential cannot be used","service":"broken"`} {
-		if !strings.Contains(log, want) {
-			t.Errorf("the log lacks %s:\n%s", want, log)
+	writeFile(t, filepath.Join(string(s), "credentials", "broken.json"), "{", 0o600)
+	key := s.key(t, "user", "node:register,issues:*,service:secrets")
+	service := s.start(t, "service", "--secrets", "--phrase-file", phrase, "--json")
+	var offered struct{ Addresses []string }
+	must(t, json.Unmarshal([]byte(service.line(t)), &offered))
+	head, address := s.serve(t, "--identity-from-secret", "--phrase-file", phrase)
+	script := writeFile(t, filepath.Join(string(s), "script"), "read -r line <&3\ncase $line in *"+credentialCanary+"*) echo true;; *) echo false;; esac\n", 0o600)
+	for name, store := range map[string][]string{"dev1": {"--phrase-file", phrase}, "dev2": {"--secret-service", offered.Addresses[0]}} {
+		args := []string{
+			"worker", address, "--name", name, "--exec", "/issues/list=sh " + script, "--exec", "/issues/other=sh " + script, "--exec", "/issues/broken=sh " + script,
+			"--key", key, "--credential", "/issues/list=github", "--credential", "/issues/broken=broken", "--log-format", "json", "--json",
+		}
+		worker := s.start(t, append(args, store...)...)
+		worker.line(t)
+		if got := s.ok(t, "call", address, "/"+name+"/issues/list", "--key", key); got != "true\n" {
+			t.Errorf("%s: the program got %s", name, got)
+		}
+		if got, _, _ := s.run(t, "call", address, "/"+name+"/issues/other", "--key", key); got == "true\n" {
+			t.Errorf("%s: a program got a credential that was not given to it", name)
+		}
+		if _, stderr, status := s.run(t, "call", address, "/"+name+"/issues/broken", "--key", key); status != 1 || !strings.Contains(stderr, "INTERNAL") || strings.Contains(stderr, "broken.json") {
+			t.Errorf("%s: the caller is told %s", name, stderr)
+		}
+		if status := worker.end(t, os.Interrupt); status != 0 {
+			t.Errorf("%s ended with %d", name, status)
+		}
+		log := worker.told.String()
+		for _, want := range []string{
+			`"msg":"credential","action":"get","service":"github","operation":"/issues/list","identity":"SHA256:`, `"msg":"credential","action":"open","service":"github"`,
+			`"msg":"a credential cannot be used","service":"broken"`, `"msg":"credential","action":"get","service":"broken","operation":"/issues/broken","identity":"SHA256:`,
+		} {
+			if !strings.Contains(log, want) {
+				t.Errorf("the log of %s lacks %s:\n%s", name, want, log)
+			}
+		}
+		if strings.Contains(log, "canary") {
+			t.Errorf("the log of %s holds the secret:\n%s", name, log)
 		}
 	}
-	if strings.Contains(log, "canary") || strings.Contains(head.told.String(), "canary") {
-		t.Errorf("the log holds the secret:\n%s", log)
+	head.end(t, os.Interrupt)
+	service.end(t, os.Interrupt)
+	if log := head.told.String(); strings.Contains(log+service.told.String(), "canary") || !strings.Contains(log, `msg="a credential cannot be used" service=broken`) {
+		t.Errorf("the head's log:\n%s", log)
 	}
 }
