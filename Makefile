@@ -105,7 +105,7 @@ test-go: ## Run the Go tests with the race detector
 	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
 
 .PHONY: test-js
-test-js: build ## Run the JavaScript tests against the built addon and binary
+test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
 # They look at files, choose an engine themselves, or compare what both engines compute
@@ -119,11 +119,11 @@ test-process: build ## Run the JavaScript tests with the engine as a process
 NODES ?= 20 22 24 26
 
 .PHONY: test-newest
-test-newest: build ## Run the JavaScript tests with the newest Node.js
+test-newest: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with the newest Node.js
 	node test/nodes.mjs $(lastword $(NODES))
 
 .PHONY: test-nodes
-test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
+test-nodes: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
 
 .PHONY: test-matrix
