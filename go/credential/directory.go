@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/alkdev/alknet/go/secret"
@@ -228,79 +226,6 @@ func causeOf(err error) error {
 	return err
 }
 
-// Add seals a value and writes it as the service's credential; with replace in the
-// place of one that is there, which else is a CONFLICT. The value stays the caller's.
-// Where there are other credentials and none of them opens, nothing is added, which is
-// DECRYPTION_FAILED: with a phrase that has a mistake in it, what is sealed would be
-// lost. Other errors: CONFLICT, LOCKED, INVALID_INPUT, RESOURCE_EXHAUSTED, UNAVAILABLE.
-func (d *Directory) Add(ctx context.Context, service string, value Value, replace bool) (Info, error) {
-	info, err := d.add(ctx, service, value, replace)
-	d.tell(ctx, ActionAdd, shown(service), value.Type(), err)
-	return info, err
-}
-
-func (d *Directory) add(ctx context.Context, service string, value Value, replace bool) (Info, error) {
-	if err := CheckService(service); err != nil {
-		return Info{}, err
-	}
-	if err := validate(value); err != nil {
-		return Info{}, err
-	}
-	if err := d.sameKey(ctx, service); err != nil {
-		return Info{}, err
-	}
-	e := entry{service, time.Now().UTC().Truncate(time.Second), value}
-	plaintext, err := e.encode()
-	if err != nil {
-		return Info{}, err
-	}
-	defer clear(plaintext)
-	sealed, err := d.sealer.Encrypt(ctx, plaintext)
-	if err != nil {
-		return Info{}, ofStore(err, d.file(service))
-	}
-	text, err := sealed.MarshalJSON()
-	if err != nil {
-		return Info{}, err
-	}
-	if err := os.MkdirAll(d.path, 0o700); err != nil {
-		return Info{}, errorf(Unavailable, "the folder of credentials %s cannot be made: %w", d.path, causeOf(err))
-	}
-	if err := d.write(service, append(text, '\n'), replace); err != nil {
-		return Info{}, err
-	}
-	return infoOf(e), nil
-}
-
-// sameKey refuses a store that opens none of the other credentials.
-func (d *Directory) sameKey(ctx context.Context, service string) error {
-	root, err := d.root()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	services, err := d.services(root)
-	if err != nil {
-		return err
-	}
-	var failed error
-	for _, other := range services {
-		if other == service {
-			continue
-		}
-		switch entry := d.entry(ctx, root, other); {
-		case entry.Info != nil:
-			return nil
-		case CodeOf(entry.Err) == DecryptionFailed:
-			failed = errorf(DecryptionFailed, "none of the credentials in %s opens: they were sealed with another phrase or passphrase than the store's, or were changed, so nothing was added", d.path)
-		}
-	}
-	return failed
-}
-
 // Remove removes the credential of a service. It needs no unlocked store: who may
 // remove the file may remove the credential. Errors: NOT_FOUND, INVALID_INPUT,
 // UNAVAILABLE.
@@ -329,92 +254,4 @@ func (d *Directory) remove(service string) error {
 		return errorf(Unavailable, "%s cannot be removed: %w", d.file(service), causeOf(err))
 	}
 	return nil
-}
-
-// Entry is what List tells of one service.
-type Entry struct {
-	Service string
-	// Changed is when the file was written.
-	Changed time.Time
-	// KeyVersion is that of the sealing key; 0 where the file is damaged.
-	KeyVersion uint32
-	// Info is nil while the store is locked, and where Err is not nil.
-	Info *Info
-	// Err says why the credential cannot be read, as Get would.
-	Err error
-}
-
-// List returns all credentials by name. While the store is locked it tells names, and
-// when the files were written. One that cannot be read has an error of its own. Errors:
-// RESOURCE_EXHAUSTED where there are more than MaxServices, INVALID_INPUT, UNAVAILABLE.
-func (d *Directory) List(ctx context.Context) ([]Entry, error) {
-	root, err := d.root()
-	if errors.Is(err, fs.ErrNotExist) {
-		return []Entry{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	services, err := d.services(root)
-	if err != nil {
-		return nil, err
-	}
-	entries := make([]Entry, 0, len(services))
-	for _, service := range services {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		entries = append(entries, d.entry(ctx, root, service))
-	}
-	return entries, nil
-}
-
-func (d *Directory) entry(ctx context.Context, root *os.Root, service string) Entry {
-	sealed, changed, err := d.readIn(root, service)
-	found := Entry{Service: service, Changed: changed, KeyVersion: sealed.KeyVersion, Err: err}
-	if err != nil {
-		return found
-	}
-	e, err := d.openEntry(ctx, service, sealed)
-	switch {
-	case CodeOf(err) == Locked:
-	case err != nil:
-		found.Err = err
-	default:
-		info := infoOf(e)
-		found.Info = &info
-		e.value.Wipe()
-	}
-	return found
-}
-
-// services returns the names of the services that have a file, sorted. Other files are
-// none of its business.
-func (d *Directory) services(root *os.Root) ([]string, error) {
-	folder, err := root.Open(".")
-	if err != nil {
-		return nil, errorf(Unavailable, "the folder of credentials %s cannot be read: %w", d.path, causeOf(err))
-	}
-	defer folder.Close()
-	var services []string
-	for {
-		files, err := folder.ReadDir(256)
-		for _, file := range files {
-			service, ok := strings.CutSuffix(file.Name(), fileSuffix)
-			if !ok || CheckService(service) != nil {
-				continue
-			}
-			if services = append(services, service); len(services) > MaxServices {
-				return nil, errorf(ResourceExhausted, "%s has more than %d credentials", d.path, MaxServices)
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			slices.Sort(services)
-			return services, nil
-		}
-		if err != nil {
-			return nil, errorf(Unavailable, "the folder of credentials %s cannot be read: %w", d.path, causeOf(err))
-		}
-	}
 }
