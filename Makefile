@@ -8,11 +8,22 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
-LDFLAGS := -s -w -X main.version=$(VERSION)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
+
+# What is built is the same wherever it is built: no paths, no symbols, no state of git.
+# Functions start at 16 bytes instead of 32, and packages off the hot paths are not
+# inlined; docs/sizes.md has what that is worth.
+COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
+  math/big net net/netip net/textproto net/url regexp/syntax crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa \
+  vendor/golang.org/x/net/dns/dnsmessage github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog \
+  github.com/santhosh-tekuri/jsonschema/v6/kind golang.org/x/crypto/ssh golang.org/x/text/... \
+  $(addprefix github.com/alkdev/alknet/go/,audit config metrics trace)
+GO_FLAGS := -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
+GO_LDFLAGS := -funcalign=16 -X main.version=$(VERSION)
+GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w $(GO_LDFLAGS)'
 
 # Node's headers: npm's setting, or those that stand beside node itself. With either
 # node-gyp downloads nothing.
@@ -22,13 +33,16 @@ export npm_config_nodedir ?= $(or $(filter-out undefined null,$(shell npm config
 .PHONY: build
 build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
 
-bin/alknet: $(GO_FILES) go.mod go.sum package.json
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./go/cmd/alknet
+bin/alknet: Makefile $(GO_FILES) go.mod go.sum package.json
+	@echo 'go build -o $@ ./go/cmd/alknet'
+	@CGO_ENABLED=0 $(GO_BUILD) -o $@ ./go/cmd/alknet
 
-build/engine/libalknet.a: $(GO_FILES) go.mod go.sum package.json binding/alknet.h
-	go build -tags alknet_addon -trimpath -ldflags '$(LDFLAGS)' -buildmode=c-archive -o $@ ./go/cabi
+build/engine/libalknet.a: export CGO_CFLAGS := -O2 -include $(CURDIR)/binding/glibc.h
+build/engine/libalknet.a: Makefile $(GO_FILES) go.mod go.sum package.json binding/alknet.h binding/glibc.h
+	@echo 'go build -buildmode=c-archive -o $@ ./go/cabi'
+	@$(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $@ ./go/cabi
 
-build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h)
+build/Release/alknet.node: build/engine/libalknet.a node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
 	@rm -f build/Release/obj.target/alknet.node # gyp does not see that the archive has changed
 	npx --no-install node-gyp configure build --loglevel=warn
 	@touch $@
@@ -41,22 +55,64 @@ node_modules/.package-lock.json: package.json package-lock.json
 demo: build ## Run a head, a worker and a client that call each other
 	@node examples/demo/demo.mjs
 
+# A platform as Node.js names it: linux-x64. The binaries are static and cross-compile
+# anywhere; an addon needs a C++ compiler for its platform, here Debian's for arm64.
+PLATFORM := $(shell node -p 'process.platform + "-" + process.arch')
+PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
+binary_of = $(if $(filter win32-%,$(1)),build/platforms/$(1)/alknet.exe,build/platforms/$(1)/alknet)
+other_binaries := $(foreach platform,$(filter-out $(PLATFORM),$(PLATFORMS)),$(call binary_of,$(platform)))
+
+$(other_binaries): build/platforms/%: Makefile $(GO_FILES) go.mod go.sum package.json
+	@echo 'go build -o $@ ./go/cmd/alknet'
+	@CGO_ENABLED=0 GOOS=$(subst win32,windows,$(firstword $(subst -, ,$*))) \
+	  GOARCH=$(subst x64,amd64,$(word 2,$(subst -, ,$(patsubst %/,%,$(dir $*))))) $(GO_BUILD) -o $@ ./go/cmd/alknet
+
+ARM64 := build/platforms/linux-arm64
+$(ARM64)/build/Release/alknet.node: Makefile $(GO_FILES) go.mod go.sum package.json node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
+	@mkdir -p $(ARM64)
+	cp -r binding.gyp binding $(ARM64)
+	@echo 'go build -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi'
+	@CC=aarch64-linux-gnu-gcc CGO_ENABLED=1 GOARCH=arm64 CGO_CFLAGS='-O2 -include $(CURDIR)/binding/glibc.h' \
+	  $(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi
+	@rm -f $(ARM64)/build/Release/obj.target/alknet.node
+	CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ npx --no-install node-gyp configure build -C $(ARM64) --arch=arm64 --loglevel=warn
+	@touch $@
+
 .PHONY: pack
 pack: build ## Write the npm packages of this platform to build/packages
-	@node binding/pack.mjs build/packages
+	@node binding/packages/pack.mjs build/packages $(PLATFORM)
+
+.PHONY: packages
+packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node ## Write everything a release has to build/packages, on linux-x64 with gcc for arm64
+	@node binding/packages/pack.mjs build/packages
+	@node binding/packages/release.mjs build/packages
+	@ls -l build/packages
+
+.PHONY: sizes
+sizes: build ## Show what the addon and the binary are made of (SIZES=--write puts it into docs/sizes.md)
+	CGO_ENABLED=0 go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -o build/sizes/alknet ./go/cmd/alknet
+	go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -tags alknet_addon -buildmode=c-shared -o build/sizes/alknet.so ./go/cabi
+	@node binding/packages/sizes.mjs $(SIZES)
 
 .PHONY: test
-test: test-go test-js test-newest ## Build and run every test
+test: test-go test-js test-process test-newest test-bench ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
 
 .PHONY: test-js
 test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
+
+# They look at files, or choose an engine themselves: one run of them shows all.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon native package types)
+
+.PHONY: test-process
+test-process: build ## Run the JavaScript tests with the engine as a process
+	ALKNET_ENGINE=process node --test --test-reporter=spec --test-timeout=300000 $(filter-out $(ENGINELESS),$(wildcard test/js/*.test.mjs))
 
 NODES ?= 20 22 24 26
 
@@ -68,12 +124,30 @@ test-newest: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScri
 test-nodes: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
 
+.PHONY: test-matrix
+test-matrix: build ## Run the JavaScript tests with other Node.js versions, with both engines
+	node test/nodes.mjs --engines addon,process $(NODES)
+
+.PHONY: test-bench
+test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
+	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
+
+.PHONY: test-arm64
+test-arm64: $(ARM64)/build/Release/alknet.node ## Run the addon for arm64 under qemu, about 2 minutes with cold caches
+	node --test --test-reporter=spec test/packages/arm64.test.mjs
+
+.PHONY: test-packages
+test-packages: packages ## Check everything a release has, with each Node.js version, about 15 minutes with cold caches
+	node --test --test-reporter=spec --test-concurrency=1 test/packages/*.test.mjs
+	ALKNET_PACKAGES=build/packages node test/nodes.mjs $(NODES) -- test/js/package.test.mjs test/js/launcher.test.mjs
+
 .PHONY: lint
 lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes
 	@test -z "$$(gofmt -l go bench)" || { gofmt -l go bench; echo 'run gofmt -w on these files'; exit 1; }
 	go mod tidy -diff
 	go vet ./...
 	build/tools/staticcheck ./...
+	cd bench/server && go mod tidy -diff && go vet . && ../../build/tools/staticcheck .
 	.ci/tools/node_modules/.bin/eslint .
 	node_modules/.bin/tsc -p test/types
 
@@ -111,10 +185,14 @@ test-soak: build ## Kill heads, workers and clients at random for two minutes, a
 	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
 	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/route
 
+.PHONY: soak-churn
+soak-churn: build ## Open and close 200,000 sessions from threads that come and go, about 20 minutes
+	ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
+
 BENCH ?=
 
 .PHONY: bench
-bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON and grpc-js, about 4 minutes (BENCH='--only a --reps 1')
+bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON, grpc-js, NATS, undici and iroh, about 10 minutes (BENCH='--only a --reps 1')
 	@node bench/run.mjs $(BENCH)
 
 build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)
@@ -131,6 +209,13 @@ bench-secret: build ## Measure the secret store beside @scure, @noble and ethers
 .PHONY: bench-relay
 bench-relay: build build/benchd ## Measure what passing on through a head costs, about 3 minutes (BENCH='--transports tls --reps 1')
 	@node bench/relay.mjs $(BENCH)
+
+.PHONY: bench-scale
+bench-scale: build/scale ## Measure what up to 10,000 sessions cost a head, about 10 minutes (BENCH='-transports tls -sessions 1,1000', BENCH='-write docs/scale.md')
+	@build/scale $(BENCH)
+
+build/scale: $(GO_FILES) $(wildcard bench/scale/*.go) go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./bench/scale
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks

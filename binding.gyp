@@ -16,7 +16,12 @@
     "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-exceptions"],
     "libraries": ["<(module_root_dir)/build/engine/libalknet.a"],
     "conditions": [
-      ["OS=='linux'", {"ldflags": ["-Wl,-z,nodelete", "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic"], "libraries": ["-lpthread", "-ldl", "-lresolv"]}],
+      ["OS=='linux'", {
+        "cflags!": ["-O3"],
+        "cflags": ["-O2", "-include <(module_root_dir)/binding/glibc.h"],
+        "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic", "-Wl,--version-script=<(module_root_dir)/binding/exports.map", "-Wl,-s"],
+        "libraries": ["-lpthread", "-ldl", "-lresolv"]
+      }],
       ["OS=='mac'", {"libraries": ["-framework CoreFoundation", "-framework Security", "-lresolv"]}]
     ]
   }]

@@ -24,10 +24,15 @@ export class AlknetError extends Error {
     operation?: string;
     cause?: unknown;
   });
+  /** Always 'AlknetError'. */
   readonly name: 'AlknetError';
+  /** What kind of failure it is; decide by it, not by the message. */
   code: ErrorCode;
+  /** Whether the same call may succeed later. */
   retryable: boolean;
+  /** JSON that the other side has sent along. */
   details?: unknown;
+  /** The operation that was called, as the caller wrote it. */
   operation?: string;
 }
 
@@ -64,10 +69,13 @@ export function parseAddress(address: string): {
 export interface Identity {
   /** The fingerprint of the key. */
   id: string;
+  /** What the caller may do. */
   scopes: string[];
+  /** By type: the ids of what the caller may do it with. */
   resources?: { [type: string]: string[] };
 }
 
+/** The key that is a node's identity, and signs for it. */
 export interface KeyOptions {
   /** The path of an OpenSSH private key file, or its contents, which are copied into the engine at once: wipe them after the call. */
   key?: string | Uint8Array;
@@ -77,7 +85,23 @@ export interface KeyOptions {
   identity?: SecretIdentity;
 }
 
-export interface ConnectOptions extends KeyOptions {
+/**
+ * Where an engine runs: in this process, as the addon, or in a process of its own, as `alknet engine`, which has the
+ * secrets in its own memory; docs/guide/engines.md compares them.
+ */
+export type EngineKind = 'addon' | 'process';
+
+/** Where the engine runs. */
+export interface EngineOptions {
+  /**
+   * Default: that of the options identity and head, else of the environment variable ALKNET_ENGINE, else the addon where it
+   * can be loaded, and the process where it cannot. What is used together must be of one engine.
+   */
+  engine?: EngineKind;
+}
+
+/** What connect takes. Every option may be left out. */
+export interface ConnectOptions extends KeyOptions, EngineOptions {
   /** A certificate of the key as ssh-keygen -s makes it, the text of the file -cert.pub. */
   certificate?: string;
   /** A token or an API key in place of a key, see `alknet token` and `alknet apikey`. */
@@ -97,6 +121,8 @@ export interface ConnectOptions extends KeyOptions {
    * is itself a worker of another one. Default: the connection offers what its own handle() is given.
    */
   head?: Server;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the attempt to connect. */
   signal?: AbortSignal;
 }
@@ -121,11 +147,14 @@ export interface ReloadOptions {
   access?: AccessRule[];
 }
 
-export interface ServeOptions extends KeyOptions, ReloadOptions {
+/** What serve takes. Every option may be left out: then it listens on loopback with a key of its own, and nobody may call it. */
+export interface ServeOptions extends KeyOptions, ReloadOptions, EngineOptions {
   /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
   listen?: string | string[];
   /** The node's name, as /node/info tells it. */
   name?: string;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the start. */
   signal?: AbortSignal;
 }
@@ -212,6 +241,7 @@ export interface AccessRule {
   scopes: string[];
 }
 
+/** What a call takes. Every option may be left out. */
 export interface CallOptions {
   /** Aborts the call on both sides; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -223,6 +253,7 @@ export interface CallOptions {
   authToken?: string;
 }
 
+/** What a subscription takes. Every option may be left out. */
 export interface SubscribeOptions extends CallOptions {
   /** Milliseconds without an event, while there is room for one, until it fails with TIMEOUT. */
   idleTimeout?: number;
@@ -233,10 +264,14 @@ export interface SubscribeOptions extends CallOptions {
 /** The events of a subscription, for one reader. `break` in `for await` stops the producer. */
 export class Subscription<T = any> implements AsyncIterableIterator<T> {
   private constructor();
+  /** The next event. Waits for it; rejects with AlknetError once, and is done afterwards. */
   next(): Promise<IteratorResult<T, undefined>>;
+  /** Stops the producer and drops what has not been read. */
   return(value?: any): Promise<IteratorResult<T, any>>;
+  /** Stops the producer, and rejects with the error. */
   throw(error?: any): Promise<IteratorResult<T, any>>;
   [Symbol.asyncIterator](): this;
+  /** Stops the producer, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -253,16 +288,21 @@ export class Session implements Caller {
   private constructor();
   /** Who the other side is; null is anonymous. */
   readonly identity: Identity | null;
+  /** How the other side is connected. */
   readonly transport?: 'quic' | 'tls' | 'tcp' | 'unix';
+  /** Where the other side has connected from; undefined of the session of a connection. */
   readonly remoteAddress?: string;
   /** The other side's endpoint id, where its transport proves one. */
   readonly endpointId: string | null;
+  /** Calls an operation of the other side. Rejects with AlknetError. */
   call<T = any>(operation: string, input?: unknown, options?: CallOptions): Promise<T>;
+  /** Subscribes to an operation of the other side. */
   subscribe<T = any>(operation: string, input?: unknown, options?: SubscribeOptions): Subscription<T>;
   /** Ends the session at once. */
   close(reason?: string): void;
 }
 
+/** What a caller needs. Without any of it everybody who has a session may call. */
 export interface AccessControl {
   /** The caller needs all of them. */
   requiredScopes?: string[];
@@ -277,6 +317,7 @@ export interface AccessControl {
 /** A JSON Schema 2020-12. */
 export type Schema = boolean | { [keyword: string]: any };
 
+/** What an operation is called, takes and gives, and who may call it. */
 export interface OperationSpec {
   /** `/namespace/operation`. */
   name: string;
@@ -295,6 +336,7 @@ export interface OperationSpec {
   tags?: string[];
 }
 
+/** What a handler's invoke takes. The deadline of its own request bounds `timeout`. */
 export interface InvokeOptions extends CallOptions {
   /** Lets the call go on when the handler's own request has ended, its deadline included. Default false. */
   continueRunning?: boolean;
@@ -306,8 +348,11 @@ export interface InvokeOptions extends CallOptions {
 export interface Context {
   /** The session that it came on, for calling back. Its calls fail when a handler of the same node makes the request. */
   readonly session: Session;
+  /** The operation that was called, /namespace/op. */
   readonly operation: string;
+  /** The number of the request, unlike those of all others of its session. */
   readonly requestId: string;
+  /** The request that made this one, if a handler has. */
   readonly parentRequestId?: string;
   /** Who is calling; null is anonymous. */
   readonly identity: Identity | null;
@@ -315,6 +360,7 @@ export interface Context {
   readonly forwardedFor?: Identity | null;
   /** What the handler may do itself. */
   readonly handlerIdentity: Identity;
+  /** What the caller has sent along. */
   readonly metadata: { [key: string]: string };
   /** Milliseconds since 1970 at which the caller stops waiting. */
   readonly deadline?: number;
@@ -330,6 +376,12 @@ export interface Context {
   readonly invoke: <T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions) => Promise<T>;
   /** Subscribes as invoke() calls. */
   readonly subscribe: <T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>) => Subscription<T>;
+  /**
+   * What this node signs in to a service with, from the option `credentials` of serve() or connect(). Rejects with FORBIDDEN for a
+   * service that the handler's registration does not list, with UNAVAILABLE where the node has no credentials, and as
+   * CredentialStore.get() does. These errors stay on this node: a handler that does not catch one answers INTERNAL.
+   */
+  readonly credentials: (service: string) => Promise<Credential>;
 }
 
 /** What a handler may do itself. */
@@ -338,6 +390,8 @@ export interface HandlerOptions {
   identity?: { id?: string; scopes?: string[]; resources?: { [type: string]: string[] } };
   /** Which operations it may invoke, `*` standing for any one segment and `**` for any number. Default: none. */
   reach?: string[];
+  /** The services whose credentials it may use, by their exact names. Default: none. */
+  credentials?: string[];
 }
 
 /** Answers a call. What it throws reaches the caller as INTERNAL without its text, unless it is an AlknetError. */
@@ -374,6 +428,8 @@ interface ServerEvents extends NodeEvents {
 }
 
 declare abstract class Node<Events extends { [E in keyof Events]: any[] }> extends EventEmitter {
+  /** Where it runs. */
+  readonly engine: EngineKind;
   /** Offers an operation to the other side; resolves when it can be called. Rejects with INVALID_INPUT or CONFLICT. */
   handle<I = any, O = any>(spec: OperationSpec & { type: 'subscription' }, handler: StreamHandler<I, O>, options?: HandlerOptions): Promise<void>;
   handle<I = any, O = any>(spec: string | (OperationSpec & { type?: 'query' | 'mutation' }), handler: Handler<I, O>, options?: HandlerOptions): Promise<void>;
@@ -400,9 +456,13 @@ export class Connection extends Node<ConnectionEvents> implements Caller {
   readonly endpointId: string;
   /** Who the head takes this node for; null is anonymous. */
   readonly identity: Identity | null;
+  /** How this node is connected. */
   readonly transport: 'quic' | 'tls' | 'tcp' | 'unix';
+  /** The address that connect was given. */
   readonly address: string;
+  /** Calls an operation of the head, or of a node behind it. Rejects with AlknetError; throws TypeError or RangeError for wrong arguments. */
   call<T = any>(operation: string, input?: unknown, options?: CallOptions): Promise<T>;
+  /** Subscribes to an operation of the head, or of a node behind it. Begins at once and buffers at most its window. */
   subscribe<T = any>(operation: string, input?: unknown, options?: SubscribeOptions): Subscription<T>;
   /**
    * Registers this node with the head under a name: others call what it handles there, as /name/namespace/operation.
@@ -424,8 +484,11 @@ export class Server extends Node<ServerEvents> {
   private constructor();
   /** The first address, for clients: it pins the server's key. */
   readonly address: string;
+  /** All addresses, in the order of `listen`. */
   readonly addresses: string[];
+  /** The server's key in the form that addresses carry: base58btc of its 32 bytes. */
   readonly endpointId: string;
+  /** SHA256:…, as ssh-keygen -l prints it. */
   readonly fingerprint: string;
   /** The sessions that are open now. */
   readonly sessions: Session[];
@@ -484,7 +547,8 @@ export interface EncryptedData {
   data: string;
 }
 
-export interface SecretStoreOptions {
+/** What a store is made with. Every option may be left out. */
+export interface SecretStoreOptions extends EngineOptions {
   /** False closes the door out: every export of a private key is NOT_EXPORTABLE. Default true. */
   exportable?: boolean;
   /** Makes unlocking fail with MEMORY_LOCK where the system refuses to lock memory. Default false: a warning and `status.memory`. */
@@ -499,6 +563,7 @@ export interface SecretStoreOptions {
   sealCounts?: { [version: number]: number };
 }
 
+/** What a store is in; no secret. */
 export interface SecretStatus {
   state: 'locked' | 'unlocked';
   /** Where the secrets lie: 'unlocked' memory is guarded and wiped, but may be swapped to disk. */
@@ -519,7 +584,8 @@ export interface AuditEvent {
   path?: string;
   type?: KeyType;
   /** Why it failed. */
-  code?: SecretErrorCode;
+  /** UNAVAILABLE: the engine's process has ended, and the store is locked. */
+  code?: SecretErrorCode | 'UNAVAILABLE';
 }
 
 interface SecretEvents {
@@ -605,6 +671,7 @@ export interface Ethereum {
   signTypedDataSync(typedData: TypedData | string, options?: AccountOptions): string;
 }
 
+/** What a derived password is made of. The same policy gives the same password. */
 export interface PasswordPolicy {
   /** Characters, from 4 to 128. Default 20. */
   length?: number;
@@ -629,6 +696,8 @@ export class SecretStore extends EventEmitter {
   /** Wipes everything and kills all keys. With `disconnect`, connections and sessions that have their identity from here end with LOCKED. */
   lock(options?: { disconnect?: boolean }): void;
   readonly locked: boolean;
+  /** Where the secrets lie. */
+  readonly engine: EngineKind;
   readonly status: SecretStatus;
   /** A handle for the key at a path such as `m/74'/0'/0'/0'`. Default type: ed25519. */
   derive(path: string, type?: KeyType): Promise<SecretKey>;
@@ -667,4 +736,117 @@ export class SecretStore extends EventEmitter {
   on<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   once<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   off<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+}
+
+/** A part of a credential that is secret. Prefer bytes, which are wiped once they are sealed: a string cannot be. At most 16 KiB of UTF-8. */
+export type CredentialSecret = Uint8Array | string;
+
+/** What kind of credential it is, which says what its fields are: see docs/guide/credentials.md. */
+export type CredentialType = 'apiKey' | 'basic' | 'bearer' | 's3' | 'oidc' | 'custom';
+
+/** A credential as it is added. */
+export type CredentialInput =
+  /** `header` is the HTTP header that takes the key, x-api-key by default. */
+  | { type: 'apiKey'; key: CredentialSecret; header?: string }
+  | { type: 'basic'; username: string; password: CredentialSecret }
+  | { type: 'bearer'; token: CredentialSecret }
+  | { type: 's3'; accessKeyId: string; secretAccessKey: CredentialSecret; sessionToken?: CredentialSecret; region?: string; endpoint?: string }
+  /** A client's secret, a refresh token, or both. */
+  | { type: 'oidc'; issuer: string; clientId: string; clientSecret?: CredentialSecret; refreshToken?: CredentialSecret; scope?: string }
+  /** Up to 32 parts, all of them secret. */
+  | { type: 'custom'; fields: { [name: string]: CredentialSecret } };
+
+/** What can be told of a credential: everything but its secrets. */
+export interface CredentialInfo {
+  service: string;
+  type: CredentialType;
+  added: Date;
+  /** The parts that are no secrets, by name. */
+  fields: { readonly [name: string]: string };
+  /** The names of those that are. */
+  secrets: readonly string[];
+}
+
+/** A credential in a list: names alone while the store is locked. */
+export interface CredentialEntry extends Partial<CredentialInfo> {
+  service: string;
+  /** When the file was written. */
+  changed?: Date;
+  /** The version of the sealing key. */
+  keyVersion?: number;
+  /** Why get() would fail. */
+  error?: AlknetError;
+}
+
+/**
+ * How this node signs in to one service. The object holds no secret, and shows none in a log, `util.inspect` or JSON; its methods
+ * open one in the store. They reject, or throw, LOCKED as soon as the store is locked, and DECRYPTION_FAILED if it was unlocked
+ * with another phrase.
+ */
+export class Credential implements CredentialInfo {
+  private constructor();
+  readonly service: string;
+  readonly type: CredentialType;
+  readonly added: Date;
+  readonly fields: { readonly [name: string]: string };
+  readonly secrets: readonly string[];
+  /** One secret as bytes, yours to wipe. NOT_FOUND for one that the credential has not. */
+  secret(name: string): Promise<Uint8Array>;
+  secretSync(name: string): Uint8Array;
+  /** One secret as a string, which JavaScript cannot wipe: for libraries that take nothing else. */
+  text(name: string): Promise<string>;
+  textSync(name: string): string;
+  /** The HTTP header of an apiKey, basic or bearer credential, for fetch(): a string, too. INVALID_INPUT for other types. */
+  headers(): Promise<{ [name: string]: string }>;
+  headersSync(): { [name: string]: string };
+  toJSON(): { service: string; type: CredentialType; added: string; fields: { readonly [name: string]: string }; secrets: readonly string[] };
+}
+
+/** What gives handlers their credentials: a CredentialStore, or anything with such a method. */
+export interface CredentialProvider {
+  get(service: string): Promise<Pick<Credential, keyof Credential>>;
+}
+
+/** What was done with a credential; never a value. */
+export interface CredentialAuditEvent {
+  time: Date;
+  action: 'add' | 'get' | 'open' | 'remove';
+  service: string;
+  type?: CredentialType;
+  /** The operation whose handler did it, and the id of its caller. */
+  operation?: string;
+  identity?: string;
+  /** Why it failed. */
+  code?: ErrorCode;
+}
+
+interface CredentialEvents {
+  audit: [event: CredentialAuditEvent];
+}
+
+/**
+ * Credentials in a folder, one file a service, sealed with the key of a store. It holds nothing in memory: each get() reads the
+ * file, and each secret is opened in the store when it is asked for. Methods reject with AlknetError: LOCKED, NOT_FOUND, CONFLICT,
+ * INVALID_INPUT, DECRYPTION_FAILED, RESOURCE_EXHAUSTED, UNAVAILABLE, CLOSED.
+ */
+export class CredentialStore extends EventEmitter implements CredentialProvider {
+  constructor(secrets: SecretStore, options: { directory: string });
+  readonly store: SecretStore;
+  readonly directory: string;
+  /**
+   * Seals a credential and writes its file. The secrets given as bytes are wiped once they are sealed, unless `wipe` is false.
+   * CONFLICT if the service has one and `replace` is not set.
+   */
+  add(service: string, credential: CredentialInput, options?: { replace?: boolean; wipe?: boolean }): Promise<CredentialInfo>;
+  /** NOT_FOUND, LOCKED, DECRYPTION_FAILED or INVALID_INPUT, which names the file. */
+  get(service: string): Promise<Credential>;
+  /** All of them by name. It works while the store is locked, too. */
+  list(): Promise<CredentialEntry[]>;
+  /** Removes the file; the store may be locked. */
+  remove(service: string): Promise<void>;
+  toJSON(): { directory: string };
+
+  on<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  once<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  off<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
 }

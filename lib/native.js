@@ -2,7 +2,7 @@
 // Finds and loads the addon of this platform.
 
 const path = require('node:path');
-const { refusal } = require('./permission.js');
+const { addonRefusal } = require('./permission.js');
 
 const platform = `${process.platform}-${process.arch}`;
 
@@ -12,7 +12,14 @@ function isMusl() {
   return report !== undefined && !report.header.glibcVersionRuntime;
 }
 
+let addon;
+
+/** The addon, which is loaded the first time. */
 function load() {
+  return addon ??= find();
+}
+
+function find() {
   const attempts = [];
   for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
     try {
@@ -25,7 +32,7 @@ function load() {
 }
 
 function loadError(attempts) {
-  const refused = attempts.map(refusal).find(Boolean);
+  const refused = attempts.map(addonRefusal).find(Boolean);
   let message;
   if (refused !== undefined) {
     message = refused;
@@ -41,4 +48,4 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = load();
+module.exports = { load, platform };

@@ -2,7 +2,6 @@
 // Calls and subscriptions that this side makes.
 
 const diagnostics = require('node:diagnostics_channel');
-const engine = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 
@@ -40,7 +39,7 @@ function engineOptions(options, names, where) {
 
 /** What was begun and is to be undone at the end of a request. */
 class Watch {
-  constructor(signal, number) {
+  constructor(engine, signal, number) {
     this.signal = signal;
     this.onAbort = undefined;
     if (signal) {
@@ -61,16 +60,16 @@ function reasonOf(payload, operation, signal, at) {
 }
 
 /** Calls an operation of `target` and gives its output. */
-function call(target, operation, input, options) {
-  return begin(target, operation, input, options, engineOptions(options, CALL_OPTIONS, 'call'));
+function call(engine, target, operation, input, options) {
+  return begin(engine, target, operation, input, options, engineOptions(options, CALL_OPTIONS, 'call'));
 }
 
 /** Calls an operation on behalf of the handler of the incoming request `number`. */
-function invoke(number, operation, input, options) {
-  return begin(`i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
+function invoke(engine, number, operation, input, options) {
+  return begin(engine, `i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
 }
 
-function begin(target, operation, input, options, text) {
+function begin(engine, target, operation, input, options, text) {
   check.operationName(operation);
   const body = check.json(input, operation);
   const signal = options?.signal;
@@ -93,7 +92,7 @@ function begin(target, operation, input, options, text) {
     });
     engine.pin();
     if (context) started.publish(context);
-    if (signal) watch = new Watch(signal, number);
+    if (signal) watch = new Watch(engine, signal, number);
     engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
   });
   return settle(answer, operation, signal, context);
@@ -119,6 +118,7 @@ async function settle(answer, operation, signal, context) {
 
 /** The events of a subscription, for one consumer. */
 class Subscription {
+  #engine;
   #target;
   #operation;
   #body;
@@ -136,7 +136,8 @@ class Subscription {
   #error;
   #released = false;
 
-  constructor(target, operation, body, text, options, at) {
+  constructor(engine, target, operation, body, text, options, at) {
+    this.#engine = engine;
     this.#target = target;
     this.#operation = operation;
     this.#body = body;
@@ -155,15 +156,15 @@ class Subscription {
       return;
     }
     const self = this;
-    this.#number = engine.addRequest({
+    this.#number = this.#engine.addRequest({
       responded: () => {},
       event: (output) => self.#onEvent(output),
       completed: () => self.#end(undefined),
       failed: (payload) => self.#end(reasonOf(payload, self.#operation, self.#signal, self.#at)),
     });
-    engine.pin();
-    if (this.#signal) this.#watch = new Watch(this.#signal, this.#number);
-    engine.send(`S\t${this.#target}\t${this.#number}\t${this.#operation}\t${this.#text}\t${this.#body}\n`);
+    this.#engine.pin();
+    if (this.#signal) this.#watch = new Watch(this.#engine, this.#signal, this.#number);
+    this.#engine.send(`S\t${this.#target}\t${this.#number}\t${this.#operation}\t${this.#text}\t${this.#body}\n`);
   }
 
   #onEvent(output) {
@@ -189,7 +190,7 @@ class Subscription {
 
   #consumed() {
     if (++this.#read < (this.#window + 1) >> 1) return;
-    if (!this.#over) engine.send(`K\t${this.#number}\t${this.#read}\n`);
+    if (!this.#over) this.#engine.send(`K\t${this.#number}\t${this.#read}\n`);
     this.#read = 0;
   }
 
@@ -199,7 +200,7 @@ class Subscription {
     if (!this.#over) this.#error = error; // else the reader has left, and wants to know of nothing
     this.#over = true;
     this.#watch?.end();
-    engine.unpin();
+    this.#engine.unpin();
     for (const waiter of this.#waiting.splice(0)) {
       if (this.#error !== undefined) {
         waiter.reject(this.#error);
@@ -230,7 +231,7 @@ class Subscription {
 
   /** Stops the subscription on both sides; `break` in for await calls it. */
   return(value) {
-    if (!this.#over) engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
+    if (!this.#over) this.#engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
     this.#over = true;
     this.#events = [];
     this.#first = 0;
@@ -248,12 +249,12 @@ class Subscription {
   [Symbol.asyncDispose]() { return this.return().then(() => {}); }
 }
 
-function subscribe(target, operation, input, options) {
+function subscribe(engine, target, operation, input, options) {
   check.operationName(operation);
   const text = engineOptions(options, SUBSCRIBE_OPTIONS, 'subscribe');
   const at = {};
   Error.captureStackTrace(at, subscribe);
-  return new Subscription(target, operation, check.json(input, operation), text, options, at);
+  return new Subscription(engine, target, operation, check.json(input, operation), text, options, at);
 }
 
 module.exports = { call, invoke, subscribe, Subscription };

@@ -22,11 +22,11 @@ func (r *Registry) addServices() error {
 	err := r.Handle(OperationSpec{
 		Name: "/services/list", Type: TypeQuery, Description: "The operations that the caller may call",
 	}, func(_ context.Context, req *Request) (any, error) {
-		listed := []listedOperation{}
+		listed := []*listedOperation{}
 		r.visible(req.Identity(), func(namespace string, spec *OperationSpec) {
-			listed = append(listed, listedOperation{spec.Name, namespace, spec.Type, spec.Description})
+			listed = append(listed, &listedOperation{spec.Name, namespace, spec.Type, spec.Description})
 		})
-		slices.SortFunc(listed, func(a, b listedOperation) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(listed, func(a, b *listedOperation) int { return strings.Compare(a.Name, b.Name) })
 		return map[string]any{"operations": listed}, nil
 	})
 	if err != nil {
