@@ -13,7 +13,8 @@ help: ## Show this list
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
 
-# What is built is the same wherever it is built: no paths, no symbols, no state of git.
+# What is built is the same wherever it is built: no paths, no symbols, no state of
+# git, no id of Go's that depends on the path of binding/glibc.h.
 # Functions start at 16 bytes instead of 32, and packages off the hot paths are not
 # inlined; docs/sizes.md has what that is worth.
 COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
@@ -23,7 +24,7 @@ COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypt
   $(addprefix github.com/alkdev/alknet/go/,audit config metrics trace)
 GO_FLAGS := -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
 GO_LDFLAGS := -funcalign=16 -X main.version=$(VERSION)
-GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w $(GO_LDFLAGS)'
+GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w -buildid= $(GO_LDFLAGS)'
 
 # Node's headers: npm's setting, or those that stand beside node itself. With either
 # node-gyp downloads nothing.
@@ -107,8 +108,9 @@ test-go: ## Run the Go tests with the race detector
 test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
 
-# They look at files, or choose an engine themselves: one run of them shows all.
-ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon native package types)
+# They look at files, choose an engine themselves, or compare what both engines compute
+# by the same code with other libraries: one run of them shows all. test-matrix runs them.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package secret-agreement types)
 
 .PHONY: test-process
 test-process: build ## Run the JavaScript tests with the engine as a process

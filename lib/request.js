@@ -69,51 +69,64 @@ function invoke(engine, number, operation, input, options) {
   return begin(engine, `i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
 }
 
+/** A call under way. What the engine tells of it settles its promise. */
+class Call {
+  constructor(engine, operation, signal, context, resolve) {
+    this.engine = engine;
+    this.operation = operation;
+    this.signal = signal;
+    this.context = context; // for the diagnostics channels; undefined while nobody listens
+    this.resolve = resolve;
+    this.watch = undefined;
+  }
+
+  responded(output) {
+    this.#end();
+    if (this.context) ended.publish(this.context);
+    this.resolve(output);
+  }
+
+  completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); }
+
+  failed(payload) {
+    this.#end();
+    this.resolve(this.#rejection(payload));
+  }
+
+  // The error is made where V8 knows who awaits it: its stack shows the caller without
+  // one being captured for each call, which would cost as much as everything else that
+  // JavaScript does for it. V8 follows the promise of this function to that of the
+  // call, which has been resolved with it once what was queued before has run.
+  async #rejection(payload) {
+    await undefined;
+    await undefined;
+    const at = {};
+    Error.captureStackTrace(at, this.#rejection);
+    const error = reasonOf(payload, this.operation, this.signal, at);
+    if (this.context) failed.publish({ ...this.context, error });
+    throw error;
+  }
+
+  #end() {
+    this.engine.unpin();
+    this.watch?.end();
+  }
+}
+
 function begin(engine, target, operation, input, options, text) {
   check.operationName(operation);
   const body = check.json(input, operation);
   const signal = options?.signal;
   if (signal?.aborted) return Promise.reject(signal.reason);
   const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
-  const answer = new Promise((resolve, reject) => {
-    let watch;
-    const number = engine.addRequest({
-      responded(output) {
-        engine.unpin();
-        watch?.end();
-        resolve(output);
-      },
-      completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); },
-      failed(payload) {
-        engine.unpin();
-        watch?.end();
-        reject(payload);
-      },
-    });
-    engine.pin();
-    if (context) started.publish(context);
-    if (signal) watch = new Watch(engine, signal, number);
-    engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
-  });
-  return settle(answer, operation, signal, context);
-}
-
-// An async function, so that the error is made where V8 knows who awaits it: its
-// stack shows the caller without one being captured for each call, which would cost
-// as much as everything else that JavaScript does for it.
-async function settle(answer, operation, signal, context) {
-  let output;
-  try {
-    output = await answer;
-  } catch (payload) {
-    const at = {};
-    Error.captureStackTrace(at, settle);
-    const error = reasonOf(payload, operation, signal, at);
-    if (context) failed.publish({ ...context, error });
-    throw error;
-  }
-  if (context) ended.publish(context);
-  return output;
+  let request;
+  const answer = new Promise((resolve) => { request = new Call(engine, operation, signal, context, resolve); });
+  const number = engine.addRequest(request);
+  engine.pin();
+  if (context) started.publish(context);
+  if (signal) request.watch = new Watch(engine, signal, number);
+  engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
+  return answer;
 }
 
 /** The events of a subscription, for one consumer. */

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -116,7 +117,7 @@ func (c *clients) open(t task) (opened, error) {
 					mu.Lock()
 					if err == nil {
 						c.all = append(c.all, node)
-					} else if code := call.CodeOf(err); code != call.Unavailable && code != call.Timeout || refused.Add(1) > int64(t.Count) {
+					} else if !slices.Contains([]call.Code{call.Unavailable, call.Timeout, call.Aborted}, call.CodeOf(err)) || refused.Add(1) > int64(t.Count) {
 						failed = err
 					}
 					stop := failed != nil

@@ -15,6 +15,7 @@ const require = createRequire(import.meta.url);
 const linux = { skip: process.platform === 'linux' ? false : 'processes are looked up in /proc', timeout: 60_000 };
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-engines-'));
 after(() => fs.rmSync(folder, { recursive: true }));
+const ABI = Number(/^#define ALK_ABI_VERSION (\d+)$/m.exec(fs.readFileSync(path.join(root, 'binding', 'alknet.h'), 'utf8'))[1]);
 const PHRASE = 'test test test test test test test test test test test junk';
 
 // ---- Which one
@@ -113,9 +114,8 @@ test('requiring the package loads no addon and starts nothing', linux, async (t)
 
 test('both sides know the version of binding/alknet.h', () => {
   const version = (file, pattern) => Number(pattern.exec(fs.readFileSync(path.join(root, file), 'utf8'))[1]);
-  const wanted = version('binding/alknet.h', /^#define ALK_ABI_VERSION (\d+)$/m);
-  assert.equal(version('lib/process-thread.js', /^const ABI_VERSION = (\d+);/m), wanted);
-  assert.equal(version('go/engine/invoke.go', /^const ABIVersion = (\d+)$/m), wanted);
+  assert.equal(version('lib/process-thread.js', /^const ABI_VERSION = (\d+);/m), ABI);
+  assert.equal(version('go/engine/invoke.go', /^const ABIVersion = (\d+)$/m), ABI);
 });
 
 // ---- Programs that are no engine, or another one
@@ -142,7 +142,7 @@ function goneOf(binary, options) {
 
 describe('a program that cannot be used is told in one sentence, and never retried', { timeout: 60_000 }, () => {
   const cases = {
-    'another version': [fake('newer', 'hello(99); setInterval(() => {}, 1e6)'), /^the engine \S+newer, of alknet 9\.9\.9, speaks version 99 of the messages, and this package version 3: use those of one release$/],
+    'another version': [fake('newer', 'hello(99); setInterval(() => {}, 1e6)'), /^the engine \S+newer, of alknet 9\.9\.9, speaks version 99 of the messages, and this package version \d+: use those of one release$/],
     'no greeting': [fake('mute', 'process.exit(3)'), /mute has ended with exit code 3 before it could be used$/],
     'words in place of messages': [fake('chatty', "process.stdout.write('hello world'); setInterval(() => {}, 1e6)"), /chatty is no engine of alknet$/],
     'an old binary': [fake('old', "console.error('alknet: unexpected argument engine'); process.exit(2)"), /old has ended with exit code 2 before it could be used: alknet: unexpected argument engine$/],
@@ -157,7 +157,7 @@ describe('a program that cannot be used is told in one sentence, and never retri
   }
 
   test('what it wanted to write to stderr is the cause', async () => {
-    const { gone } = await goneOf(fake('panic', "hello(3); console.error('panic: of a defect\\n\\ngoroutine 1'); process.exit(2)"));
+    const { gone } = await goneOf(fake('panic', `hello(${ABI}); console.error('panic: of a defect\\n\\ngoroutine 1'); process.exit(2)`));
     assert.equal(gone.message, "the engine's process has ended with exit code 2: panic: of a defect");
     assert.equal(gone.retryable, true);
     assert.equal(gone.cause, 'panic: of a defect\n\ngoroutine 1\n');
@@ -165,13 +165,13 @@ describe('a program that cannot be used is told in one sentence, and never retri
 
   test('garbage after the greeting, and a message of 4 GiB', async () => {
     for (const bytes of ['Buffer.from([0, 0, 0, 1, 88, 0])', 'Buffer.from([255, 255, 255, 255, 67])', 'Buffer.from([255, 255, 255, 255, 82])']) {
-      const { gone } = await goneOf(fake('garbage', `hello(3); process.stdout.write(${bytes}); setInterval(() => {}, 1e6)`));
+      const { gone } = await goneOf(fake('garbage', `hello(${ABI}); process.stdout.write(${bytes}); setInterval(() => {}, 1e6)`));
       assert.equal(gone.message, 'the engine has sent what is no message');
     }
   });
 
   test('one that does not answer is ended', async () => {
-    const carrier = new EngineProcess(fake('hung', 'hello(3); setInterval(() => {}, 1e6)'), () => {}, { answerTimeout: 300 });
+    const carrier = new EngineProcess(fake('hung', `hello(${ABI}); setInterval(() => {}, 1e6)`), () => {}, { answerTimeout: 300 });
     carrier.open(() => carrier.poll());
     assert.throws(() => carrier.invoke('version', Buffer.alloc(0)), { code: 'UNAVAILABLE', message: /^the engine's process has not answered for 0\.3 s, and was ended$/ });
   });
@@ -220,13 +220,13 @@ describe('an engine ends with the program that it belongs to', { concurrency: 2,
 
 test('signals of a terminal or a service manager do not end it, the end of stdin does', { ...linux, skip: process.platform === 'win32' && 'signals are of POSIX' }, async (t) => {
   const program = new Program(t, alknet, ['engine'], { env: { HOME: undefined, XDG_STATE_HOME: undefined, ALKNET_HOME: undefined } });
-  const hello = Buffer.concat([Buffer.from([0, 0, 0, 17]), Buffer.from('Halknet engine'), Buffer.from([0, 0, 0, 3])]);
+  const hello = Buffer.concat([Buffer.from([0, 0, 0, 17]), Buffer.from('Halknet engine'), Buffer.from([0, 0, 0, ABI])]);
   program.child.stdin.write(hello);
   while (!program.stdout.includes('Halknet engine')) await once(program.child.stdout, 'data');
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) program.kill(signal);
   const invoke = Buffer.from('Iversion');
   program.child.stdin.write(Buffer.concat([Buffer.from([0, 0, 0, 8, 0x49, 7]), invoke.subarray(1)]));
-  while (!program.stdout.includes('"abi":3')) await once(program.child.stdout, 'data');
+  while (!program.stdout.includes(`"abi":${ABI}`)) await once(program.child.stdout, 'data');
   program.child.stdin.end();
   const { code, signal, stderr } = await program.ended;
   assert.deepEqual([code, signal, stderr], [0, null, '']);

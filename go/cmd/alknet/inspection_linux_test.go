@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/alkdev/alknet/go/engine"
 )
 
 // asUser makes a command that an ordinary user runs, whoever runs the tests: for
@@ -87,7 +89,7 @@ func TestEngineIsClosed(t *testing.T) {
 	stdout, err := cmd.StdoutPipe()
 	must(t, err)
 	must(t, cmd.Start())
-	hello := append([]byte{0, 0, 0, 17}, "Halknet engine\x00\x00\x00\x03"...)
+	hello := append([]byte{0, 0, 0, 17}, "Halknet engine\x00\x00\x00"+string(rune(engine.ABIVersion))...)
 	_, err = stdin.Write(hello)
 	must(t, err)
 	answer := make([]byte, len(hello))

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -177,7 +178,7 @@ func TestServeEnds(t *testing.T) {
 		stream []byte
 		want   string // "" for no error
 	}{
-		"another version":            {hello(engine.ABIVersion+1, ""), "this engine speaks version 3 of the messages and its owner version 4: both must be of one release"},
+		"another version":            {hello(engine.ABIVersion+1, ""), fmt.Sprintf("this engine speaks version %d of the messages and its owner version %d: both must be of one release", engine.ABIVersion, engine.ABIVersion+1)},
 		"a greeting that is none":    {encoded(typeHello, "alknet"), errMalformed.Error()},
 		"commands without one":       {batch, errMalformed.Error()},
 		"nothing at all":             {nil, "has not said which version it is"},
