@@ -7,6 +7,7 @@ const path = require('node:path');
 const { Engine } = require('./engine.js');
 const native = require('./native.js');
 const { findBinary } = require('./binary.js');
+const { missingFlags } = require('./permission.js');
 
 const KINDS = ['addon', 'process'];
 
@@ -15,6 +16,8 @@ let fallback; // what is used when nobody says which: the addon, or the process 
 
 /** The path of the binary whose `engine` is the process. */
 function binary() {
+  const flags = missingFlags();
+  if (flags.length > 0) throw missing(`start node with ${flags.join(' and ')}`);
   const said = process.env.ALKNET_BINARY;
   if (said) {
     if (fs.existsSync(said)) return path.resolve(said);

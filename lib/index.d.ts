@@ -24,10 +24,15 @@ export class AlknetError extends Error {
     operation?: string;
     cause?: unknown;
   });
+  /** Always 'AlknetError'. */
   readonly name: 'AlknetError';
+  /** What kind of failure it is; decide by it, not by the message. */
   code: ErrorCode;
+  /** Whether the same call may succeed later. */
   retryable: boolean;
+  /** JSON that the other side has sent along. */
   details?: unknown;
+  /** The operation that was called, as the caller wrote it. */
   operation?: string;
 }
 
@@ -64,10 +69,13 @@ export function parseAddress(address: string): {
 export interface Identity {
   /** The fingerprint of the key. */
   id: string;
+  /** What the caller may do. */
   scopes: string[];
+  /** By type: the ids of what the caller may do it with. */
   resources?: { [type: string]: string[] };
 }
 
+/** The key that is a node's identity, and signs for it. */
 export interface KeyOptions {
   /** The path of an OpenSSH private key file, or its contents, which are copied into the engine at once: wipe them after the call. */
   key?: string | Uint8Array;
@@ -83,6 +91,7 @@ export interface KeyOptions {
  */
 export type EngineKind = 'addon' | 'process';
 
+/** Where the engine runs. */
 export interface EngineOptions {
   /**
    * Default: that of the options identity and head, else of the environment variable ALKNET_ENGINE, else the addon where it
@@ -91,6 +100,7 @@ export interface EngineOptions {
   engine?: EngineKind;
 }
 
+/** What connect takes. Every option may be left out. */
 export interface ConnectOptions extends KeyOptions, EngineOptions {
   /** A certificate of the key as ssh-keygen -s makes it, the text of the file -cert.pub. */
   certificate?: string;
@@ -137,6 +147,7 @@ export interface ReloadOptions {
   access?: AccessRule[];
 }
 
+/** What serve takes. Every option may be left out: then it listens on loopback with a key of its own, and nobody may call it. */
 export interface ServeOptions extends KeyOptions, ReloadOptions, EngineOptions {
   /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
   listen?: string | string[];
@@ -230,6 +241,7 @@ export interface AccessRule {
   scopes: string[];
 }
 
+/** What a call takes. Every option may be left out. */
 export interface CallOptions {
   /** Aborts the call on both sides; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
@@ -241,6 +253,7 @@ export interface CallOptions {
   authToken?: string;
 }
 
+/** What a subscription takes. Every option may be left out. */
 export interface SubscribeOptions extends CallOptions {
   /** Milliseconds without an event, while there is room for one, until it fails with TIMEOUT. */
   idleTimeout?: number;
@@ -251,10 +264,14 @@ export interface SubscribeOptions extends CallOptions {
 /** The events of a subscription, for one reader. `break` in `for await` stops the producer. */
 export class Subscription<T = any> implements AsyncIterableIterator<T> {
   private constructor();
+  /** The next event. Waits for it; rejects with AlknetError once, and is done afterwards. */
   next(): Promise<IteratorResult<T, undefined>>;
+  /** Stops the producer and drops what has not been read. */
   return(value?: any): Promise<IteratorResult<T, any>>;
+  /** Stops the producer, and rejects with the error. */
   throw(error?: any): Promise<IteratorResult<T, any>>;
   [Symbol.asyncIterator](): this;
+  /** Stops the producer, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -271,16 +288,21 @@ export class Session implements Caller {
   private constructor();
   /** Who the other side is; null is anonymous. */
   readonly identity: Identity | null;
+  /** How the other side is connected. */
   readonly transport?: 'quic' | 'tls' | 'tcp' | 'unix';
+  /** Where the other side has connected from; undefined of the session of a connection. */
   readonly remoteAddress?: string;
   /** The other side's endpoint id, where its transport proves one. */
   readonly endpointId: string | null;
+  /** Calls an operation of the other side. Rejects with AlknetError. */
   call<T = any>(operation: string, input?: unknown, options?: CallOptions): Promise<T>;
+  /** Subscribes to an operation of the other side. */
   subscribe<T = any>(operation: string, input?: unknown, options?: SubscribeOptions): Subscription<T>;
   /** Ends the session at once. */
   close(reason?: string): void;
 }
 
+/** What a caller needs. Without any of it everybody who has a session may call. */
 export interface AccessControl {
   /** The caller needs all of them. */
   requiredScopes?: string[];
@@ -295,6 +317,7 @@ export interface AccessControl {
 /** A JSON Schema 2020-12. */
 export type Schema = boolean | { [keyword: string]: any };
 
+/** What an operation is called, takes and gives, and who may call it. */
 export interface OperationSpec {
   /** `/namespace/operation`. */
   name: string;
@@ -313,6 +336,7 @@ export interface OperationSpec {
   tags?: string[];
 }
 
+/** What a handler's invoke takes. The deadline of its own request bounds `timeout`. */
 export interface InvokeOptions extends CallOptions {
   /** Lets the call go on when the handler's own request has ended, its deadline included. Default false. */
   continueRunning?: boolean;
@@ -324,8 +348,11 @@ export interface InvokeOptions extends CallOptions {
 export interface Context {
   /** The session that it came on, for calling back. Its calls fail when a handler of the same node makes the request. */
   readonly session: Session;
+  /** The operation that was called, /namespace/op. */
   readonly operation: string;
+  /** The number of the request, unlike those of all others of its session. */
   readonly requestId: string;
+  /** The request that made this one, if a handler has. */
   readonly parentRequestId?: string;
   /** Who is calling; null is anonymous. */
   readonly identity: Identity | null;
@@ -333,6 +360,7 @@ export interface Context {
   readonly forwardedFor?: Identity | null;
   /** What the handler may do itself. */
   readonly handlerIdentity: Identity;
+  /** What the caller has sent along. */
   readonly metadata: { [key: string]: string };
   /** Milliseconds since 1970 at which the caller stops waiting. */
   readonly deadline?: number;
@@ -428,9 +456,13 @@ export class Connection extends Node<ConnectionEvents> implements Caller {
   readonly endpointId: string;
   /** Who the head takes this node for; null is anonymous. */
   readonly identity: Identity | null;
+  /** How this node is connected. */
   readonly transport: 'quic' | 'tls' | 'tcp' | 'unix';
+  /** The address that connect was given. */
   readonly address: string;
+  /** Calls an operation of the head, or of a node behind it. Rejects with AlknetError; throws TypeError or RangeError for wrong arguments. */
   call<T = any>(operation: string, input?: unknown, options?: CallOptions): Promise<T>;
+  /** Subscribes to an operation of the head, or of a node behind it. Begins at once and buffers at most its window. */
   subscribe<T = any>(operation: string, input?: unknown, options?: SubscribeOptions): Subscription<T>;
   /**
    * Registers this node with the head under a name: others call what it handles there, as /name/namespace/operation.
@@ -452,8 +484,11 @@ export class Server extends Node<ServerEvents> {
   private constructor();
   /** The first address, for clients: it pins the server's key. */
   readonly address: string;
+  /** All addresses, in the order of `listen`. */
   readonly addresses: string[];
+  /** The server's key in the form that addresses carry: base58btc of its 32 bytes. */
   readonly endpointId: string;
+  /** SHA256:…, as ssh-keygen -l prints it. */
   readonly fingerprint: string;
   /** The sessions that are open now. */
   readonly sessions: Session[];
@@ -512,6 +547,7 @@ export interface EncryptedData {
   data: string;
 }
 
+/** What a store is made with. Every option may be left out. */
 export interface SecretStoreOptions extends EngineOptions {
   /** False closes the door out: every export of a private key is NOT_EXPORTABLE. Default true. */
   exportable?: boolean;
@@ -527,6 +563,7 @@ export interface SecretStoreOptions extends EngineOptions {
   sealCounts?: { [version: number]: number };
 }
 
+/** What a store is in; no secret. */
 export interface SecretStatus {
   state: 'locked' | 'unlocked';
   /** Where the secrets lie: 'unlocked' memory is guarded and wiped, but may be swapped to disk. */
@@ -634,6 +671,7 @@ export interface Ethereum {
   signTypedDataSync(typedData: TypedData | string, options?: AccountOptions): string;
 }
 
+/** What a derived password is made of. The same policy gives the same password. */
 export interface PasswordPolicy {
   /** Characters, from 4 to 128. Default 20. */
   length?: number;
@@ -703,6 +741,7 @@ export class SecretStore extends EventEmitter {
 /** A part of a credential that is secret. Prefer bytes, which are wiped once they are sealed: a string cannot be. At most 16 KiB of UTF-8. */
 export type CredentialSecret = Uint8Array | string;
 
+/** What kind of credential it is, which says what its fields are: see docs/guide/credentials.md. */
 export type CredentialType = 'apiKey' | 'basic' | 'bearer' | 's3' | 'oidc' | 'custom';
 
 /** A credential as it is added. */

@@ -2,7 +2,7 @@
 // Finds and loads the addon of this platform.
 
 const path = require('node:path');
-const { refusal } = require('./permission.js');
+const { addonRefusal } = require('./permission.js');
 
 const platform = `${process.platform}-${process.arch}`;
 
@@ -32,7 +32,7 @@ function find() {
 }
 
 function loadError(attempts) {
-  const refused = attempts.map(refusal).find(Boolean);
+  const refused = attempts.map(addonRefusal).find(Boolean);
   let message;
   if (refused !== undefined) {
     message = refused;

@@ -1,20 +1,17 @@
 'use strict';
 // Refusals of Node.js's permission model, in words that name the flag that is missing.
 
-const FLAGS = {
-  WorkerThreads: ['start the thread of the engine\'s process', '--allow-worker'],
-  ChildProcess: ['start the engine\'s process', '--allow-child-process'],
-};
-
-/** What is missing, as a sentence, where `error` is such a refusal; undefined where it is not. */
-function refusal(error) {
-  if (error?.code === 'ERR_DLOPEN_DISABLED') {
-    if (process.execArgv.includes('--no-addons')) return 'alknet may not load its native addon: start node without --no-addons.';
-    return 'alknet may not load its native addon: start node with --allow-addons.';
-  }
-  if (error?.code !== 'ERR_ACCESS_DENIED' || !Object.hasOwn(FLAGS, error.permission)) return undefined;
-  const [what, flag] = FLAGS[error.permission];
-  return `alknet may not ${what}: start node with ${flag}.`;
+/** What to do, as a sentence, where `error` is that no addon may be loaded; undefined where it is not. */
+function addonRefusal(error) {
+  if (error?.code !== 'ERR_DLOPEN_DISABLED') return undefined;
+  const flag = process.execArgv.includes('--no-addons') ? 'without --no-addons' : 'with --allow-addons';
+  return `alknet: the native addon may not be loaded: start node ${flag}.`;
 }
 
-module.exports = { refusal };
+/** The flags without which the engine cannot be a process. */
+function missingFlags() {
+  const scopes = { worker: '--allow-worker', child: '--allow-child-process' };
+  return Object.keys(scopes).filter((scope) => process.permission?.has(scope) === false).map((scope) => scopes[scope]);
+}
+
+module.exports = { addonRefusal, missingFlags };

@@ -296,30 +296,30 @@ void main();
 describe('the permission model', () => {
   const flag = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
   const read = () => `--allow-fs-read=${project}/*`; // a folder alone is not its content in Node.js 20
-  const tell = `
-try { require('alknet'); require('alknet').generateKey(); console.log('loaded'); } catch (error) { console.log(error.code, error.message); }`;
 
-  test('with the flags that the page names it works', () => {
+  test('with the flags that the page names it works, as an addon and as a process', () => {
     const table = [...page.matchAll(/^\| `(--allow-[\w-]+)`/gm)].map((m) => m[1]);
-    assert.deepEqual(table, ['--allow-fs-read', '--allow-addons']);
-    runs('--no-warnings', flag, read(), '--allow-addons', 'app.mjs');
-    runs('--no-warnings', flag, read(), '--allow-addons', 'app.cjs');
+    assert.deepEqual(table, ['--allow-fs-read', '--allow-addons', '--allow-worker', '--allow-child-process']);
+    for (const file of ['app.mjs', 'app.cjs']) {
+      runs({ ALKNET_ENGINE: 'addon' }, '--no-warnings', flag, read(), '--allow-addons', file);
+      runs({ ALKNET_ENGINE: 'process' }, '--no-warnings', flag, read(), '--allow-worker', '--allow-child-process', file);
+    }
   });
 
-  test('without --allow-addons one sentence names it, and --no-addons where that is the cause', () => {
-    write('tell.cjs', tell);
-    assert.equal(node(project, '--no-warnings', flag, read(), 'tell.cjs').stdout, 'ERR_ALKNET_ADDON alknet may not load its native addon: start node with --allow-addons.\n');
-    assert.equal(node(project, '--no-addons', 'tell.cjs').stdout, 'ERR_ALKNET_ADDON alknet may not load its native addon: start node without --no-addons.\n');
+  test('where no addon may be loaded the process is used, if that may be started', () => {
+    runs('--no-warnings', flag, read(), '--allow-worker', '--allow-child-process', 'app.cjs');
+    runs('--no-addons', 'app.cjs');
   });
 
-  test('the refusals of threads and programs are told in the same way', () => {
-    write('refused.cjs', `
-const { refusal } = require('./node_modules/alknet/lib/permission.js');
-for (const start of [() => new (require('node:worker_threads').Worker)('0', { eval: true }), () => require('node:child_process').spawn(process.execPath)]) {
-  try { start(); console.log('started'); } catch (error) { console.log(refusal(error)); }
-}
-console.log(refusal(new Error('another')), refusal(undefined));`);
-    const { stdout } = node(project, '--no-warnings', flag, read(), 'refused.cjs');
-    assert.equal(stdout, 'alknet may not start the thread of the engine\'s process: start node with --allow-worker.\nalknet may not start the engine\'s process: start node with --allow-child-process.\nundefined undefined\n');
+  test('without a flag the error names it', () => {
+    write('tell.cjs', "try { require('alknet').generateKey(); console.log('loaded'); } catch (error) { console.log(error.code, error.message); }");
+    const told = (...args) => node(project, '--no-warnings', ...args, 'tell.cjs').stdout;
+    const addon = 'alknet: the native addon may not be loaded: start node with --allow-addons.\n';
+    const engine = (flags) => `alknet: the engine cannot run as a process: start node with ${flags}.\n`;
+    assert.equal(told(flag, read(), { ALKNET_ENGINE: 'addon' }), `ERR_ALKNET_ADDON ${addon}`);
+    assert.equal(told('--no-addons', { ALKNET_ENGINE: 'addon' }), 'ERR_ALKNET_ADDON alknet: the native addon may not be loaded: start node without --no-addons.\n');
+    assert.equal(told(flag, read(), '--allow-worker', { ALKNET_ENGINE: 'process' }), `ERR_ALKNET_ENGINE ${engine('--allow-child-process')}`);
+    assert.equal(told(flag, read(), '--allow-child-process', { ALKNET_ENGINE: 'process' }), `ERR_ALKNET_ENGINE ${engine('--allow-worker')}`);
+    assert.equal(told(flag, read()), `ERR_ALKNET_ENGINE ${addon}${engine('--allow-worker and --allow-child-process')}`);
   });
 });

@@ -30,20 +30,23 @@ describe('archives', () => {
   const resources = path.join(folder, 'resources');
   const archive = path.join(resources, 'app.asar');
 
-  test('the addon is loaded from beside the archive', async (t) => {
+  test('the engine comes from beside the archive, as an addon and as a process', async (t) => {
     const outside = path.join(resources, 'app.asar.unpacked', platformPackage);
     const inside = path.join(archive, platformPackage);
-    fs.mkdirSync(outside, { recursive: true });
-    fs.mkdirSync(inside, { recursive: true });
+    const program = path.join('bin', process.platform === 'win32' ? 'alknet.exe' : 'alknet');
+    for (const where of [outside, inside]) fs.mkdirSync(path.join(where, 'bin'), { recursive: true });
     fs.copyFileSync(path.join(root, 'build', 'Release', 'alknet.node'), path.join(outside, 'alknet.node'));
-    fs.writeFileSync(path.join(inside, 'alknet.node'), '');
+    fs.copyFileSync(path.join(root, program), path.join(outside, program));
+    for (const file of ['alknet.node', program]) fs.writeFileSync(path.join(inside, file), '');
     fs.writeFileSync(path.join(inside, 'package.json'), JSON.stringify({ name: 'x', main: 'alknet.node' }));
     fs.cpSync(path.join(root, 'lib'), path.join(archive, 'node_modules', 'alknet', 'lib'), { recursive: true });
     fs.copyFileSync(path.join(root, 'package.json'), path.join(archive, 'node_modules', 'alknet', 'package.json'));
-    fs.writeFileSync(path.join(archive, 'main.cjs'), "console.log(require('alknet').parseAddress('tcp://[::1]:5').port)");
+    fs.writeFileSync(path.join(archive, 'main.cjs'), "const { SecretStore, parseAddress } = require('alknet'); const store = new SecretStore(); console.log(store.engine, parseAddress('tcp://[::1]:5').port); store.dispose();");
     const fixture = path.join(root, 'test', 'js', 'fixtures', 'asar.cjs');
-    const { stdout, stderr } = await new Program(t, process.execPath, ['--require', fixture, path.join(archive, 'main.cjs')]).ended;
-    assert.deepEqual({ stdout, stderr }, { stdout: '5\n', stderr: '' });
+    for (const engine of ['addon', 'process']) {
+      const { stdout, stderr } = await new Program(t, process.execPath, ['--require', fixture, path.join(archive, 'main.cjs')], { env: { ALKNET_ENGINE: engine, ALKNET_BINARY: '' } }).ended;
+      assert.deepEqual({ stdout, stderr }, { stdout: `${engine} 5\n`, stderr: '' });
+    }
   });
 
   // lib/unpacked.js in a process that says it is Electron.
@@ -56,7 +59,7 @@ describe('archives', () => {
   }
 
   test('a program is started from beside the archive', async (t) => {
-    const bin = (where) => path.join(resources, where, platformPackage, 'bin', 'alknet');
+    const bin = (where) => path.join(folder, 'programs', where, platformPackage, 'bin', 'alknet');
     for (const where of ['app.asar', 'app.asar.unpacked', 'app-arm64.asar', 'app-arm64.asar.unpacked']) {
       fs.mkdirSync(path.dirname(bin(where)), { recursive: true });
       fs.writeFileSync(bin(where), '');

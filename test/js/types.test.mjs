@@ -33,3 +33,25 @@ test('every export is declared, and every declared value exists', () => {
     }
   }
 });
+
+test('every exported name is documented, and of what calls, connects and serves every member', () => {
+  const file = fileURLToPath(new URL('../../lib/index.d.ts', import.meta.url));
+  const source = ts.createSourceFile(file, ts.sys.readFile(file), ts.ScriptTarget.Latest, true);
+  const documented = (node) => ts.getJSDocCommentsAndTags(node).length > 0;
+  const whole = new Set(['AlknetError', 'Subscription', 'Caller', 'Session', 'Connection', 'ConnectOptions', 'CallOptions', 'SubscribeOptions', 'InvokeOptions', 'Identity', 'KeyOptions', 'EngineOptions', 'Limits']);
+  const missing = [], seen = new Set(), overloaded = new Set();
+  for (const statement of source.statements) {
+    const name = statement.name?.text ?? statement.declarationList?.declarations[0].name.text;
+    if (!statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) continue;
+    seen.add(name);
+    if (!documented(statement)) missing.push(name);
+    for (const member of whole.has(name) ? statement.members : []) {
+      const of = member.name && `${name}.${member.name.getText(source)}`;
+      if (!of || /\.(on|once|off|\[Symbol\.asyncIterator\])$/.test(of)) continue; // their events are documented
+      if (!documented(member) && !overloaded.has(of)) missing.push(of);
+      overloaded.add(of); // the first of a function's forms has the words
+    }
+  }
+  assert.deepEqual([...whole].filter((name) => !seen.has(name)), []);
+  assert.deepEqual(missing, []);
+});
