@@ -18,6 +18,7 @@ const (
 	panelWidth, panelHeight = 400, 250
 	left, right, top, foot  = 56, 16, 34, 30
 	legend                  = 26
+	edge                    = 16 // for half of the last number on the right
 )
 
 // Colours that are told apart on white and on black, by those who see few of them too.
@@ -28,7 +29,7 @@ var colours = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7"}
 func drawing(panels []panel) string {
 	var b strings.Builder
 	rows := (len(panels) + 1) / 2
-	width, height := 2*panelWidth, rows*panelHeight+legend
+	width, height := 2*panelWidth+edge, rows*panelHeight+legend
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="system-ui, sans-serif" font-size="12">`+"\n", width, height, width, height)
 	b.WriteString(`<style>
   text { fill: #24292f } .grid { stroke: #8c959f; stroke-opacity: .35 } .line { fill: none; stroke-width: 2 } .title { font-weight: 600 }
