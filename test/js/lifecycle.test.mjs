@@ -50,10 +50,11 @@ describe('a program ends by itself', { concurrency: 2, timeout: 60_000 }, () => 
 
 test('an idle connection keeps the process alive, also one that was ref()ed again', { timeout: 60_000 }, async (t) => {
   for (const mode of ['idle', 'refAgain']) {
+    const opened = once(head, 'session');
     const program = client(t, mode, head.address.replace('alknet:', 'tls:'));
     await program.line(/idle/);
     // It answers its head, again and again, so it has neither ended nor hung.
-    const session = head.sessions.at(-1);
+    const [session] = await opened; // which may be told later to us than to it
     for (let i = 0; i < 20; i++) await assert.rejects(session.call('/no/such'), fails('NOT_FOUND'));
     assert.equal(program.over, undefined);
     program.kill('SIGTERM');
