@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
@@ -96,27 +96,43 @@ sizes: build ## Show what the addon and the binary are made of (SIZES=--write pu
 	@node binding/packages/sizes.mjs $(SIZES)
 
 .PHONY: test
-test: test-go test-js test-newest ## Build and run every test
+test: test-go test-js test-process test-newest test-bench ## Build and run every test
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
 
 .PHONY: test-js
-test-js: build ## Run the JavaScript tests against the built addon and binary
+test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
 	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
+
+# They look at files, choose an engine themselves, or compare what both engines compute
+# by the same code with other libraries: one run of them shows all. test-matrix runs them.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package secret-agreement types)
+
+.PHONY: test-process
+test-process: build ## Run the JavaScript tests with the engine as a process
+	ALKNET_ENGINE=process node --test --test-reporter=spec --test-timeout=300000 $(filter-out $(ENGINELESS),$(wildcard test/js/*.test.mjs))
 
 NODES ?= 20 22 24 26
 
 .PHONY: test-newest
-test-newest: build ## Run the JavaScript tests with the newest Node.js
+test-newest: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with the newest Node.js
 	node test/nodes.mjs $(lastword $(NODES))
 
 .PHONY: test-nodes
-test-nodes: build ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
+test-nodes: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
 	node test/nodes.mjs $(NODES)
+
+.PHONY: test-matrix
+test-matrix: build ## Run the JavaScript tests with other Node.js versions, with both engines
+	node test/nodes.mjs --engines addon,process $(NODES)
+
+.PHONY: test-bench
+test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
+	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
 
 .PHONY: test-arm64
 test-arm64: $(ARM64)/build/Release/alknet.node ## Run the addon for arm64 under qemu, about 2 minutes with cold caches
@@ -133,6 +149,7 @@ lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_mod
 	go mod tidy -diff
 	go vet ./...
 	build/tools/staticcheck ./...
+	cd bench/server && go mod tidy -diff && go vet . && ../../build/tools/staticcheck .
 	.ci/tools/node_modules/.bin/eslint .
 	node_modules/.bin/tsc -p test/types
 
@@ -170,10 +187,14 @@ test-soak: build ## Kill heads, workers and clients at random for two minutes, a
 	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
 	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/route
 
+.PHONY: soak-churn
+soak-churn: build ## Open and close 200,000 sessions from threads that come and go, about 20 minutes
+	ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
+
 BENCH ?=
 
 .PHONY: bench
-bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON and grpc-js, about 4 minutes (BENCH='--only a --reps 1')
+bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON, grpc-js, NATS, undici and iroh, about 10 minutes (BENCH='--only a --reps 1')
 	@node bench/run.mjs $(BENCH)
 
 build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)
@@ -190,6 +211,13 @@ bench-secret: build ## Measure the secret store beside @scure, @noble and ethers
 .PHONY: bench-relay
 bench-relay: build build/benchd ## Measure what passing on through a head costs, about 3 minutes (BENCH='--transports tls --reps 1')
 	@node bench/relay.mjs $(BENCH)
+
+.PHONY: bench-scale
+bench-scale: build/scale ## Measure what up to 10,000 sessions cost a head, about 10 minutes (BENCH='-transports tls -sessions 1,1000', BENCH='-write docs/scale.md')
+	@build/scale $(BENCH)
+
+build/scale: $(GO_FILES) $(wildcard bench/scale/*.go) go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./bench/scale
 
 .PHONY: bench-go
 bench-go: ## Run the Go micro-benchmarks

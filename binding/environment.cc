@@ -6,7 +6,8 @@ namespace alknet {
 
 namespace {
 
-constexpr size_t kFirstPollBuffer = 256 * 1024;
+// What one poll takes, unless a single completion is larger.
+constexpr size_t kPollBuffer = 64 * 1024;
 // Above this a batch is measured before it is converted, instead of reserving
 // three bytes for each UTF-16 unit.
 constexpr size_t kMeasureAbove = 1024 * 1024;
@@ -210,13 +211,14 @@ Napi::Value Environment::Take(const Napi::CallbackInfo& info) {
 Napi::Value Environment::Poll(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (handle_ == 0) return env.Undefined();
-  if (incoming_.empty()) incoming_.resize(kFirstPollBuffer);
+  if (incoming_.empty()) incoming_.resize(kPollBuffer);
   size_t needed = 0;
   int32_t ascii = 0, more = 0;
-  int64_t length = alk_poll(handle_, incoming_.data(), incoming_.size(), &needed, &ascii, &more);
+  int64_t length = alk_poll(handle_, incoming_.data(), kPollBuffer, &needed, &ascii, &more);
   if (length == ALK_ERANGE) {
-    incoming_.resize(needed);
-    length = alk_poll(handle_, incoming_.data(), incoming_.size(), &needed, &ascii, &more);
+    size_t capacity = needed;
+    if (incoming_.size() < capacity) incoming_.resize(capacity);
+    length = alk_poll(handle_, incoming_.data(), capacity, &needed, &ascii, &more);
   }
   if (length <= 0) return env.Undefined();
   const char* text = reinterpret_cast<const char*>(incoming_.data());

@@ -18,27 +18,29 @@ const module = "github.com/alkdev/alknet/go/"
 // mayImport lists, for each package, what it may import of ours. A package that is
 // not here fails the test: decide where a new one stands before it grows.
 var mayImport = map[string][]string{
-	"wire":      {},
-	"secret":    {}, // imports nothing of ours
-	"principal": {},
-	"auth":      {"principal"},
-	"transport": {"principal"},
-	"config":    {},
-	"metrics":   {},
-	"systemd":   {},
-	"trace":     {},
-	"audit":     {},
-	"call":      {"wire", "auth"},
-	"frameif":   {"auth", "call", "principal", "transport"},
-	"route":     {"auth", "call"},
-	"service":   {"auth", "call", "principal", "transport"},
-	"fileop":    {"call"},
-	"execop":    {"call"},
-	"node":      {"audit", "auth", "call", "config", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
-	"engine":    {"auth", "call", "config", "node", "principal", "secret", "transport", "wire"},
-	// The two faces.
-	"cabi":       {"call", "engine"},
-	"cmd/alknet": {"audit", "auth", "call", "config", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
+	"wire":       {},
+	"secret":     {}, // imports nothing of ours
+	"credential": {"secret"},
+	"principal":  {},
+	"auth":       {"principal"},
+	"transport":  {"principal"},
+	"config":     {},
+	"metrics":    {},
+	"systemd":    {},
+	"trace":      {},
+	"audit":      {},
+	"call":       {"wire", "auth"},
+	"frameif":    {"auth", "call", "principal", "transport"},
+	"route":      {"auth", "call"},
+	"service":    {"auth", "call", "principal", "transport"},
+	"fileop":     {"call"},
+	"execop":     {"call"},
+	"node":       {"audit", "auth", "call", "config", "credential", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
+	"engine":     {"auth", "call", "config", "credential", "node", "principal", "secret", "transport", "wire"},
+	// The two faces, and what carries the engine's messages out of a process.
+	"engine/pipe": {"call", "engine"},
+	"cabi":        {"call", "engine"},
+	"cmd/alknet":  {"audit", "auth", "call", "config", "credential", "engine", "engine/pipe", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -1,15 +1,16 @@
 'use strict';
 
-const engine = require('./engine.js');
-const { Node, keyOptions } = require('./node.js');
+const { engineFor } = require('./engines.js');
+const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Server } = require('./server.js');
 const { Session } = require('./session.js');
 const { call, subscribe } = require('./request.js');
 const { fromEngine } = require('./error.js');
+const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 const { version } = require('../package.json');
 
-const OPTIONS = ['key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'signal'];
+const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -19,6 +20,7 @@ class Connection extends Node {
   static async open(address, options = {}) {
     check.string(address, 'address');
     check.known(options, OPTIONS, 'connect');
+    credentialProvider(options.credentials);
     const out = { address, agent: `alknet-js/${version}` };
     if (options.certificate !== undefined) out.certificate = check.string(options.certificate, 'certificate');
     if (options.token !== undefined) out.token = check.string(options.token, 'token');
@@ -33,8 +35,9 @@ class Connection extends Node {
     }
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    keyOptions(out, options);
-    const connection = new Connection();
+    const engine = engineFor(options.engine, { identity: identityEngine(options), head: options.head?._engine });
+    keyOptions(engine, out, options);
+    const connection = new Connection(engine);
     connection.#told.address = address;
     await connection._open('connect', out, options);
     return connection;
@@ -49,10 +52,10 @@ class Connection extends Node {
   get address() { return this.#told.address; }
 
   /** Calls an operation of the head. */
-  call(operation, input, options) { return call(`n${this._number}`, operation, input, options); }
+  call(operation, input, options) { return call(this._engine, `n${this._number}`, operation, input, options); }
 
   /** Subscribes to an operation of the head. */
-  subscribe(operation, input, options) { return subscribe(`n${this._number}`, operation, input, options); }
+  subscribe(operation, input, options) { return subscribe(this._engine, `n${this._number}`, operation, input, options); }
 
   /**
    * Registers this node with the head under a name: others call what it handles as
@@ -63,11 +66,11 @@ class Connection extends Node {
     check.string(name, 'name');
     check.known(options, ['signal', 'timeout'], 'join');
     const timeout = options?.timeout === undefined ? undefined : check.milliseconds(options.timeout, 'timeout');
-    return command(`join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
+    return command(this._engine, `join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
   }
 
   /** Takes the name back; the connection stays open. */
-  leave() { return command(`leave\t${this._number}`, '', undefined, this.leave); }
+  leave() { return command(this._engine, `leave\t${this._number}`, '', undefined, this.leave); }
 
   /** The operations that this node may call. */
   async services(options) { return (await this.call('/services/list', null, options)).operations; }
@@ -77,7 +80,7 @@ class Connection extends Node {
 
   _session(number, told) {
     if (this.#session?.number !== number) {
-      const session = new Session(number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
+      const session = new Session(this._engine, number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
       this.#session = { number, session };
     }
     return this.#session.session;
@@ -106,7 +109,7 @@ function nodeName(name) {
 }
 
 /** Sends a command that the engine completes, and gives its end. */
-function command(head, tail, signal, caller) {
+function command(engine, head, tail, signal, caller) {
   if (signal !== undefined) check.signal(signal);
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = {};

@@ -2,7 +2,8 @@
 // The message pipe to the engine: commands go out in one batch a turn, completions
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
-const native = require('./native.js');
+const { AscendingMap } = require('./ascending-map.js');
+const { fromEngine } = require('./error.js');
 
 const KIND = {
   opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
@@ -14,97 +15,216 @@ const KIND = {
 // units: a string cannot grow for ever.
 const MAX_BATCH = 1 << 24;
 
-// A turn of the event loop handles so many batches before others get theirs.
-const MAX_BATCHES = 64;
+// A turn of the event loop takes so many bytes of completions, or one that is larger,
+// before others get theirs: timers, other sockets, and what the completions have led to.
+const MAX_TURN = 64 * 1024;
 
-let open = false;
-let text = '';
-let scheduled = false;
-let nextNode = 0;
-let nextRequest = 0;
-let nextSecret = 0; // of stores, keys and identities
-let pins = 0; // reasons to keep the process alive
+// What is told of a store whose engine has ended.
+const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
 
-const nodes = new Map(); // number -> object with the on… methods of a node
-const requests = new Map(); // number -> { responded, event, completed, failed }
-const incoming = new Map(); // number -> { cancelled, credit }
-const sessions = new Map(); // number -> node number
-const stores = new Map(); // number -> WeakRef of a store of secrets
+/**
+ * One engine, as the nodes and stores that were made with it see it. `kind` is 'addon' or
+ * 'process', `carry(onGone)` gives what carries the messages: the exports of the addon, or
+ * the same over a process, which calls onGone with an error object if it ends by itself.
+ */
+class Engine {
+  #native;
+  #open = false;
+  #lost; // the error object of an engine that has ended by itself
+  #text = '';
+  #scheduled = false;
+  #nextNode = 0;
+  #nextRequest = 0;
+  #nextSecret = 0; // of stores, keys and identities
+  #pins = 0; // reasons to keep the process alive
 
-function flush() {
-  scheduled = false;
-  const batch = text;
-  text = '';
-  native.submit(batch);
-}
+  nodes = new Map(); // number -> object with the on… methods of a node
+  requests = new AscendingMap(); // number -> { responded, event, completed, failed }
+  incoming = new AscendingMap(); // number -> { cancelled, credit }
+  sessions = new Map(); // number -> node number
+  stores = new Map(); // number -> WeakRef of a store of secrets
 
-/** Opens the engine, the first time. */
-function start() {
-  if (open) return;
-  native.open(onWake);
-  open = true;
-  // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
-  process.on('exit', native.close);
-}
-
-/** Adds a command; it leaves at the end of this turn, with all others of it. */
-function send(command) {
-  start();
-  if (text.length + command.length > MAX_BATCH) flush();
-  text += command;
-  if (!scheduled) {
-    scheduled = true;
-    process.nextTick(flush);
+  constructor(kind, carry) {
+    this.kind = kind;
+    this.#native = carry((error) => this.#lose(error));
   }
-}
 
-function onWake() {
-  for (let n = 0; n < MAX_BATCHES; n++) {
-    const batch = native.poll();
-    if (batch === undefined) return;
-    dispatch(JSON.parse(batch));
+  /** Whether it has ended by itself. Everything of it is UNAVAILABLE then, for good. */
+  get lost() { return this.#lost !== undefined; }
+
+  #flush = () => {
+    this.#scheduled = false;
+    const batch = this.#text;
+    this.#text = '';
+    if (!this.#lost) this.#native.submit(batch);
+  };
+
+  /** Hands over the commands of this turn now. */
+  flush() { this.#flush(); }
+
+  /** Opens the engine, the first time. */
+  start() {
+    if (this.#open || this.#lost) return;
+    this.#native.open(this.#onWake);
+    this.#open = true;
+    // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
+    process.on('exit', this.#native.close);
   }
-  setImmediate(onWake);
-}
 
-function dispatch(batch) {
-  for (let i = 0; i < batch.length; i += 3) {
-    try {
-      deliver(batch[i], batch[i + 1], batch[i + 2]);
-    } catch (error) {
-      // What a listener of the application throws is the application's; the rest of
-      // the batch must still be delivered.
-      process.nextTick(() => { throw error; });
+  /** The path of a file as the engine finds it, whose working folder may be another one by now. */
+  file(name) { return this.#native.file?.(name) ?? name; }
+
+  /** Adds a command; it leaves at the end of this turn, with all others of it. */
+  send(command) {
+    this.start();
+    if (this.#text.length + command.length > MAX_BATCH) this.#flush();
+    this.#text += command;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      process.nextTick(this.#flush);
     }
   }
+
+  // The engine has ended: what it had is no more. Told in a turn of its own, for it may
+  // be noticed in the middle of anything.
+  #lose(error) {
+    this.#lost = error;
+    process.off('exit', this.#native.close);
+    setImmediate(() => {
+      for (let batch; (batch = this.#native.poll()) !== undefined;) this.#dispatch(JSON.parse(batch));
+      const ends = [];
+      for (const [number, node] of this.sessions) ends.push(() => this.nodes.get(node)?.onSessionClosed(number, { error }));
+      for (const request of this.requests.values()) ends.push(() => request.failed(error));
+      for (const request of this.incoming.values()) ends.push(() => request.cancelled({ reason: 'disconnected', message: error.message }));
+      for (const node of this.nodes.values()) ends.push(() => node.onClosed(error));
+      for (const store of this.stores.values()) ends.push(() => store.deref()?.onLost());
+      for (const end of ends) guarded(end);
+      for (const table of [this.sessions, this.requests, this.incoming, this.nodes, this.stores]) table.clear();
+      this.#native.close();
+    });
+  }
+
+  #onWake = () => {
+    for (let taken = 0; taken < MAX_TURN;) {
+      const batch = this.#native.poll();
+      if (batch === undefined) return;
+      taken += batch.length;
+      this.#dispatch(JSON.parse(batch));
+    }
+    setImmediate(this.#onWake);
+  };
+
+  /** Delivers what waits now, without being woken. */
+  poll() { this.#onWake(); }
+
+  #dispatch(batch) {
+    for (let i = 0; i < batch.length; i += 3) {
+      try {
+        this.#deliver(batch[i], batch[i + 1], batch[i + 2]);
+      } catch (error) {
+        // What a listener of the application throws is the application's; the rest of
+        // the batch must still be delivered.
+        process.nextTick(() => { throw error; });
+      }
+    }
+  }
+
+  #deliver(kind, handle, payload) {
+    const { nodes, requests, incoming, sessions, stores } = this;
+    switch (kind) {
+      case KIND.responded: return take(requests, handle)?.responded(payload?.output ?? null);
+      case KIND.event: return requests.get(handle)?.event(payload?.output ?? null);
+      case KIND.completed: return take(requests, handle)?.completed();
+      case KIND.error: return take(requests, handle)?.failed(payload);
+      case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);
+      case KIND.cancelled: return take(incoming, handle)?.cancelled(payload);
+      case KIND.credit: return incoming.get(handle)?.credit(payload);
+      case KIND.settled: return void incoming.delete(handle);
+      case KIND.opened: return nodes.get(handle)?.onOpened(payload);
+      case KIND.failed: return take(nodes, handle)?.onFailed(payload);
+      case KIND.disconnected: return nodes.get(handle)?.onDisconnected(payload);
+      case KIND.reconnected: return nodes.get(handle)?.onReconnected(payload);
+      case KIND.closed: return take(nodes, handle)?.onClosed(payload);
+      case KIND.left: return nodes.get(handle)?.onLeft(payload);
+      case KIND.sessionOpened:
+        sessions.set(handle, payload.node);
+        return nodes.get(payload.node)?.onSession(handle, payload);
+      case KIND.sessionClosed:
+        sessions.delete(handle);
+        return nodes.get(payload.node)?.onSessionClosed(handle, payload);
+      case KIND.audit: return stores.get(handle)?.deref()?.onAudit(payload);
+      case KIND.warning: return stores.get(handle)?.deref()?.onWarning(payload);
+      case KIND.log:
+        for (const node of nodes.values()) node.onLog(payload);
+    }
+  }
+
+  /** Enters a node and returns its number. */
+  addNode(node) {
+    this.nodes.set(++this.#nextNode, node);
+    return this.#nextNode;
+  }
+
+  /** Enters an outgoing request, which keeps the process alive, and returns its number. */
+  addRequest(request) {
+    const number = ++this.#nextRequest;
+    this.requests.set(number, request);
+    if (this.#lost) process.nextTick(() => take(this.requests, number)?.failed(this.#lost));
+    return number;
+  }
+
+  /** A number for a store, a key or an identity. */
+  secretNumber() { return ++this.#nextSecret; }
+
+  /** Keeps the process alive until unpin. */
+  pin() {
+    if (++this.#pins === 1) {
+      this.send('');
+      if (!this.#lost) this.#native.ref(true);
+    }
+  }
+
+  unpin() {
+    if (--this.#pins === 0 && !this.#lost) this.#native.ref(false);
+  }
+
+  /** Copies bytes into the engine; the command that names the number consumes them. */
+  attach(bytes) {
+    this.send('');
+    let number = this.#native.attach(bytes);
+    if (number <= 0) {
+      this.#flush(); // those that wait are taken by the commands of this turn
+      number = this.#native.attach(bytes);
+    }
+    if (number <= 0) throw new Error('the engine takes no more keys: too many were given that no command has used');
+    return number;
+  }
+
+  /** Carries out a short operation at once. */
+  invoke(name, input) {
+    this.start();
+    const [ok, answer] = this.#native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
+    const value = JSON.parse(answer);
+    if (!ok) throw fromEngine(value, undefined, new Error());
+    return value;
+  }
+
+  /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
+  secret(name, handle, options, input, output) {
+    if (this.#lost) return JSON.stringify(LOCKED);
+    this.start();
+    return this.#native.secret(name, handle, options, input, output);
+  }
+
+  /** Moves a result of the engine to output. */
+  take(result, output) { return this.#native.take(result, output); }
 }
 
-function deliver(kind, handle, payload) {
-  switch (kind) {
-    case KIND.responded: return take(requests, handle)?.responded(payload?.output ?? null);
-    case KIND.event: return requests.get(handle)?.event(payload?.output ?? null);
-    case KIND.completed: return take(requests, handle)?.completed();
-    case KIND.error: return take(requests, handle)?.failed(payload);
-    case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);
-    case KIND.cancelled: return take(incoming, handle)?.cancelled(payload);
-    case KIND.credit: return incoming.get(handle)?.credit(payload);
-    case KIND.settled: return void incoming.delete(handle);
-    case KIND.opened: return nodes.get(handle)?.onOpened(payload);
-    case KIND.failed: return take(nodes, handle)?.onFailed(payload);
-    case KIND.disconnected: return nodes.get(handle)?.onDisconnected(payload);
-    case KIND.reconnected: return nodes.get(handle)?.onReconnected(payload);
-    case KIND.closed: return take(nodes, handle)?.onClosed(payload);
-    case KIND.left: return nodes.get(handle)?.onLeft(payload);
-    case KIND.sessionOpened:
-      sessions.set(handle, payload.node);
-      return nodes.get(payload.node)?.onSession(handle, payload);
-    case KIND.sessionClosed:
-      sessions.delete(handle);
-      return nodes.get(payload.node)?.onSessionClosed(handle, payload);
-    case KIND.audit: return stores.get(handle)?.deref()?.onAudit(payload);
-    case KIND.warning: return stores.get(handle)?.deref()?.onWarning(payload);
-    case KIND.log:
-      for (const node of nodes.values()) node.onLog(payload);
+function guarded(tell) {
+  try {
+    tell();
+  } catch (error) {
+    process.nextTick(() => { throw error; });
   }
 }
 
@@ -114,59 +234,4 @@ function take(map, handle) {
   return entry;
 }
 
-/** Enters a node and returns its number. */
-function addNode(node) {
-  nodes.set(++nextNode, node);
-  return nextNode;
-}
-
-/** Enters an outgoing request, which keeps the process alive, and returns its number. */
-function addRequest(request) {
-  requests.set(++nextRequest, request);
-  return nextRequest;
-}
-
-/** A number for a store, a key or an identity. */
-function secretNumber() { return ++nextSecret; }
-
-/** Keeps the process alive until unpin. */
-function pin() {
-  if (++pins === 1) {
-    send('');
-    native.ref(true);
-  }
-}
-
-function unpin() {
-  if (--pins === 0) native.ref(false);
-}
-
-/** Copies bytes into the engine; the command that names the number consumes them. */
-function attach(bytes) {
-  send('');
-  let number = native.attach(bytes);
-  if (number <= 0) {
-    flush(); // those that wait are taken by the commands of this turn
-    number = native.attach(bytes);
-  }
-  if (number <= 0) throw new Error('the engine takes no more keys: too many were given that no command has used');
-  return number;
-}
-
-/** Carries out a short operation at once. */
-function invoke(name, input) {
-  const [ok, answer] = native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
-  const value = JSON.parse(answer);
-  if (!ok) {
-    const { fromEngine } = require('./error.js');
-    throw fromEngine(value, undefined, new Error());
-  }
-  return value;
-}
-
-// The addon is one per thread, this module may be there again: a test runner that
-// resets modules, two installed copies that find one addon. They share its pipe.
-native.engine ??= {
-  start, send, flush, poll: onWake, addNode, addRequest, secretNumber, pin, unpin, attach, invoke, incoming, nodes, requests, sessions, stores,
-};
-module.exports = native.engine;
+module.exports = { Engine, LOCKED };

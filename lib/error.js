@@ -34,7 +34,7 @@ const retryableCodes = new Set(['TIMEOUT', 'UNAVAILABLE', 'RESOURCE_EXHAUSTED'])
  * its stack replaces that of the event loop.
  */
 function fromEngine(object, operation, at) {
-  const error = new AlknetError(object.code, object.message, { retryable: object.retryable, details: object.details, operation });
+  const error = new AlknetError(object.code, object.message, { retryable: object.retryable, details: object.details, operation, cause: object.cause });
   if (at?.stack) {
     const frames = at.stack.indexOf('\n');
     error.stack = `${error.name} [${error.code}]: ${error.message}${frames < 0 ? '' : at.stack.slice(frames)}`;

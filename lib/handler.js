@@ -1,18 +1,22 @@
 'use strict';
 // Requests of other nodes, answered by handlers in JavaScript.
 
-const engine = require('./engine.js');
 const check = require('./options.js');
+const { credentialFor, staysLocal } = require('./credential.js');
 const { AlknetError, toEngine } = require('./error.js');
 const { invoke, subscribe } = require('./request.js');
 
 /** One request, as its handler sees it. */
 class Context {
+  #engine;
   #number;
   #controller;
   #cause;
+  #credentials;
 
-  constructor(number, session, operation, told, handlerIdentity) {
+  constructor(engine, number, session, operation, told, handlerIdentity, credentials) {
+    this.#engine = engine;
+    this.#credentials = credentials;
     this.#number = number;
     this.session = session;
     this.operation = operation;
@@ -36,12 +40,17 @@ class Context {
 
   /** Calls /namespace/op on behalf of this handler, wherever it is. */
   get invoke() {
-    return (namespace, op, input, options) => invoke(this.#number, operationOf(namespace, op), input, options);
+    return (namespace, op, input, options) => invoke(this.#engine, this.#number, operationOf(namespace, op), input, options);
   }
 
   /** Subscribes to /namespace/op on behalf of this handler, wherever it is. */
   get subscribe() {
-    return (namespace, op, input, options) => subscribe(`i${this.#number}`, operationOf(namespace, op), input, options);
+    return (namespace, op, input, options) => subscribe(this.#engine, `i${this.#number}`, operationOf(namespace, op), input, options);
+  }
+
+  /** What this node signs in to a service with, if the handler's registration lists it. */
+  get credentials() {
+    return (service) => credentialFor(this.#credentials, service, this);
   }
 
   static cancel(context, cause) {
@@ -61,7 +70,7 @@ const INTERNAL = '{"code":"INTERNAL","message":"the operation failed; its node h
 /** The error object that the caller may see; undefined for what stays here. Never throws. */
 function answerOf(error) {
   try {
-    return error instanceof AlknetError && typeof error.code === 'string' ? toEngine(error) : undefined;
+    return error instanceof AlknetError && typeof error.code === 'string' && !staysLocal(error) ? toEngine(error) : undefined;
   } catch {
     return undefined; // anything can be thrown, a revoked proxy too
   }
@@ -78,8 +87,9 @@ function isAbortError(error) {
 const CODES = { aborted: 'ABORTED', timeout: 'TIMEOUT', disconnected: 'UNAVAILABLE' };
 
 /** Runs a handler for the incoming request `number` and sends what it gives. */
-function run(node, number, operation, kind, told, input, session, { handler, identity }) {
-  const context = new Context(number, session, operation, told, identity);
+function run(node, number, operation, kind, told, input, session, { handler, identity, credentials }) {
+  const engine = node._engine;
+  const context = new Context(engine, number, session, operation, told, identity, credentials);
   const request = {
     over: false,
     room: told.window ?? Infinity, // without a window the engine bounds the buffer
@@ -119,7 +129,7 @@ function run(node, number, operation, kind, told, input, session, { handler, ide
     Promise.resolve().then(() => handler(input, context))
       .then((output) => finish(`R\t${number}\t${check.json(output, operation)}\n`)).catch(fail);
   } else {
-    produce(request, number, operation, handler, input, context, fail).then(() => finish(`D\t${number}\n`), fail);
+    produce(engine, request, number, operation, handler, input, context, fail).then(() => finish(`D\t${number}\n`), fail);
   }
 }
 
@@ -130,7 +140,7 @@ const CANCELLED = Symbol('cancelled');
 const MAX_BURST = 256;
 
 /** Sends the events of a handler's iterable, as fast as the caller takes them. */
-async function produce(request, number, operation, handler, input, context, fail) {
+async function produce(engine, request, number, operation, handler, input, context, fail) {
   const iterable = await handler(input, context);
   const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
   if (!iterator) throw new TypeError(`the handler of the subscription ${operation} must return an iterable or be a generator`);

@@ -77,7 +77,21 @@ export interface KeyOptions {
   identity?: SecretIdentity;
 }
 
-export interface ConnectOptions extends KeyOptions {
+/**
+ * Where an engine runs: in this process, as the addon, or in a process of its own, as `alknet engine`, which has the
+ * secrets in its own memory; docs/guide/engines.md compares them.
+ */
+export type EngineKind = 'addon' | 'process';
+
+export interface EngineOptions {
+  /**
+   * Default: that of the options identity and head, else of the environment variable ALKNET_ENGINE, else the addon where it
+   * can be loaded, and the process where it cannot. What is used together must be of one engine.
+   */
+  engine?: EngineKind;
+}
+
+export interface ConnectOptions extends KeyOptions, EngineOptions {
   /** A certificate of the key as ssh-keygen -s makes it, the text of the file -cert.pub. */
   certificate?: string;
   /** A token or an API key in place of a key, see `alknet token` and `alknet apikey`. */
@@ -97,6 +111,8 @@ export interface ConnectOptions extends KeyOptions {
    * is itself a worker of another one. Default: the connection offers what its own handle() is given.
    */
   head?: Server;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the attempt to connect. */
   signal?: AbortSignal;
 }
@@ -121,11 +137,13 @@ export interface ReloadOptions {
   access?: AccessRule[];
 }
 
-export interface ServeOptions extends KeyOptions, ReloadOptions {
+export interface ServeOptions extends KeyOptions, ReloadOptions, EngineOptions {
   /** Where to listen; `host:port` is QUIC and TLS on one port. Default 127.0.0.1:4433. */
   listen?: string | string[];
   /** The node's name, as /node/info tells it. */
   name?: string;
+  /** Where handlers of this node get what they sign in elsewhere with. Default: nowhere. */
+  credentials?: CredentialProvider;
   /** Aborts the start. */
   signal?: AbortSignal;
 }
@@ -330,6 +348,12 @@ export interface Context {
   readonly invoke: <T = any>(namespace: string, op: string, input?: unknown, options?: InvokeOptions) => Promise<T>;
   /** Subscribes as invoke() calls. */
   readonly subscribe: <T = any>(namespace: string, op: string, input?: unknown, options?: Omit<SubscribeOptions, 'authToken'>) => Subscription<T>;
+  /**
+   * What this node signs in to a service with, from the option `credentials` of serve() or connect(). Rejects with FORBIDDEN for a
+   * service that the handler's registration does not list, with UNAVAILABLE where the node has no credentials, and as
+   * CredentialStore.get() does. These errors stay on this node: a handler that does not catch one answers INTERNAL.
+   */
+  readonly credentials: (service: string) => Promise<Credential>;
 }
 
 /** What a handler may do itself. */
@@ -338,6 +362,8 @@ export interface HandlerOptions {
   identity?: { id?: string; scopes?: string[]; resources?: { [type: string]: string[] } };
   /** Which operations it may invoke, `*` standing for any one segment and `**` for any number. Default: none. */
   reach?: string[];
+  /** The services whose credentials it may use, by their exact names. Default: none. */
+  credentials?: string[];
 }
 
 /** Answers a call. What it throws reaches the caller as INTERNAL without its text, unless it is an AlknetError. */
@@ -374,6 +400,8 @@ interface ServerEvents extends NodeEvents {
 }
 
 declare abstract class Node<Events extends { [E in keyof Events]: any[] }> extends EventEmitter {
+  /** Where it runs. */
+  readonly engine: EngineKind;
   /** Offers an operation to the other side; resolves when it can be called. Rejects with INVALID_INPUT or CONFLICT. */
   handle<I = any, O = any>(spec: OperationSpec & { type: 'subscription' }, handler: StreamHandler<I, O>, options?: HandlerOptions): Promise<void>;
   handle<I = any, O = any>(spec: string | (OperationSpec & { type?: 'query' | 'mutation' }), handler: Handler<I, O>, options?: HandlerOptions): Promise<void>;
@@ -484,7 +512,7 @@ export interface EncryptedData {
   data: string;
 }
 
-export interface SecretStoreOptions {
+export interface SecretStoreOptions extends EngineOptions {
   /** False closes the door out: every export of a private key is NOT_EXPORTABLE. Default true. */
   exportable?: boolean;
   /** Makes unlocking fail with MEMORY_LOCK where the system refuses to lock memory. Default false: a warning and `status.memory`. */
@@ -519,7 +547,8 @@ export interface AuditEvent {
   path?: string;
   type?: KeyType;
   /** Why it failed. */
-  code?: SecretErrorCode;
+  /** UNAVAILABLE: the engine's process has ended, and the store is locked. */
+  code?: SecretErrorCode | 'UNAVAILABLE';
 }
 
 interface SecretEvents {
@@ -629,6 +658,8 @@ export class SecretStore extends EventEmitter {
   /** Wipes everything and kills all keys. With `disconnect`, connections and sessions that have their identity from here end with LOCKED. */
   lock(options?: { disconnect?: boolean }): void;
   readonly locked: boolean;
+  /** Where the secrets lie. */
+  readonly engine: EngineKind;
   readonly status: SecretStatus;
   /** A handle for the key at a path such as `m/74'/0'/0'/0'`. Default type: ed25519. */
   derive(path: string, type?: KeyType): Promise<SecretKey>;
@@ -667,4 +698,116 @@ export class SecretStore extends EventEmitter {
   on<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   once<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
   off<E extends keyof SecretEvents & string>(event: E, listener: (...args: SecretEvents[E]) => void): this;
+}
+
+/** A part of a credential that is secret. Prefer bytes, which are wiped once they are sealed: a string cannot be. At most 16 KiB of UTF-8. */
+export type CredentialSecret = Uint8Array | string;
+
+export type CredentialType = 'apiKey' | 'basic' | 'bearer' | 's3' | 'oidc' | 'custom';
+
+/** A credential as it is added. */
+export type CredentialInput =
+  /** `header` is the HTTP header that takes the key, x-api-key by default. */
+  | { type: 'apiKey'; key: CredentialSecret; header?: string }
+  | { type: 'basic'; username: string; password: CredentialSecret }
+  | { type: 'bearer'; token: CredentialSecret }
+  | { type: 's3'; accessKeyId: string; secretAccessKey: CredentialSecret; sessionToken?: CredentialSecret; region?: string; endpoint?: string }
+  /** A client's secret, a refresh token, or both. */
+  | { type: 'oidc'; issuer: string; clientId: string; clientSecret?: CredentialSecret; refreshToken?: CredentialSecret; scope?: string }
+  /** Up to 32 parts, all of them secret. */
+  | { type: 'custom'; fields: { [name: string]: CredentialSecret } };
+
+/** What can be told of a credential: everything but its secrets. */
+export interface CredentialInfo {
+  service: string;
+  type: CredentialType;
+  added: Date;
+  /** The parts that are no secrets, by name. */
+  fields: { readonly [name: string]: string };
+  /** The names of those that are. */
+  secrets: readonly string[];
+}
+
+/** A credential in a list: names alone while the store is locked. */
+export interface CredentialEntry extends Partial<CredentialInfo> {
+  service: string;
+  /** When the file was written. */
+  changed?: Date;
+  /** The version of the sealing key. */
+  keyVersion?: number;
+  /** Why get() would fail. */
+  error?: AlknetError;
+}
+
+/**
+ * How this node signs in to one service. The object holds no secret, and shows none in a log, `util.inspect` or JSON; its methods
+ * open one in the store. They reject, or throw, LOCKED as soon as the store is locked, and DECRYPTION_FAILED if it was unlocked
+ * with another phrase.
+ */
+export class Credential implements CredentialInfo {
+  private constructor();
+  readonly service: string;
+  readonly type: CredentialType;
+  readonly added: Date;
+  readonly fields: { readonly [name: string]: string };
+  readonly secrets: readonly string[];
+  /** One secret as bytes, yours to wipe. NOT_FOUND for one that the credential has not. */
+  secret(name: string): Promise<Uint8Array>;
+  secretSync(name: string): Uint8Array;
+  /** One secret as a string, which JavaScript cannot wipe: for libraries that take nothing else. */
+  text(name: string): Promise<string>;
+  textSync(name: string): string;
+  /** The HTTP header of an apiKey, basic or bearer credential, for fetch(): a string, too. INVALID_INPUT for other types. */
+  headers(): Promise<{ [name: string]: string }>;
+  headersSync(): { [name: string]: string };
+  toJSON(): { service: string; type: CredentialType; added: string; fields: { readonly [name: string]: string }; secrets: readonly string[] };
+}
+
+/** What gives handlers their credentials: a CredentialStore, or anything with such a method. */
+export interface CredentialProvider {
+  get(service: string): Promise<Pick<Credential, keyof Credential>>;
+}
+
+/** What was done with a credential; never a value. */
+export interface CredentialAuditEvent {
+  time: Date;
+  action: 'add' | 'get' | 'open' | 'remove';
+  service: string;
+  type?: CredentialType;
+  /** The operation whose handler did it, and the id of its caller. */
+  operation?: string;
+  identity?: string;
+  /** Why it failed. */
+  code?: ErrorCode;
+}
+
+interface CredentialEvents {
+  audit: [event: CredentialAuditEvent];
+}
+
+/**
+ * Credentials in a folder, one file a service, sealed with the key of a store. It holds nothing in memory: each get() reads the
+ * file, and each secret is opened in the store when it is asked for. Methods reject with AlknetError: LOCKED, NOT_FOUND, CONFLICT,
+ * INVALID_INPUT, DECRYPTION_FAILED, RESOURCE_EXHAUSTED, UNAVAILABLE, CLOSED.
+ */
+export class CredentialStore extends EventEmitter implements CredentialProvider {
+  constructor(secrets: SecretStore, options: { directory: string });
+  readonly store: SecretStore;
+  readonly directory: string;
+  /**
+   * Seals a credential and writes its file. The secrets given as bytes are wiped once they are sealed, unless `wipe` is false.
+   * CONFLICT if the service has one and `replace` is not set.
+   */
+  add(service: string, credential: CredentialInput, options?: { replace?: boolean; wipe?: boolean }): Promise<CredentialInfo>;
+  /** NOT_FOUND, LOCKED, DECRYPTION_FAILED or INVALID_INPUT, which names the file. */
+  get(service: string): Promise<Credential>;
+  /** All of them by name. It works while the store is locked, too. */
+  list(): Promise<CredentialEntry[]>;
+  /** Removes the file; the store may be locked. */
+  remove(service: string): Promise<void>;
+  toJSON(): { directory: string };
+
+  on<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  once<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
+  off<E extends keyof CredentialEvents & string>(event: E, listener: (...args: CredentialEvents[E]) => void): this;
 }

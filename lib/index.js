@@ -9,10 +9,11 @@ const { generateKey, publicKey, parseAddress } = require('./keys.js');
 const { SecretStore } = require('./secret.js');
 const { SecretKey } = require('./secret-key.js');
 const { SecretIdentity } = require('./secret-identity.js');
+const { Credential, CredentialStore } = require('./credential.js');
 const { wordlists, generateMnemonic, validateMnemonic } = require('./mnemonic.js');
 const { version } = require('../package.json');
 
 module.exports = {
   connect, serve, generateKey, publicKey, parseAddress, AlknetError, Connection, Server, Session, Subscription, version,
-  SecretStore, SecretKey, SecretIdentity, wordlists, generateMnemonic, validateMnemonic,
+  SecretStore, SecretKey, SecretIdentity, Credential, CredentialStore, wordlists, generateMnemonic, validateMnemonic,
 };

@@ -1,6 +1,6 @@
 'use strict';
 
-const engine = require('./engine.js');
+const { engineOf } = require('./engines.js');
 const check = require('./options.js');
 
 /**
@@ -8,18 +8,18 @@ const check = require('./options.js');
  * JavaScript cannot wipe: write it to a 0600 file and forget it.
  */
 function generateKey(comment = 'alknet') {
-  return engine.invoke('generateKey', check.string(comment, 'comment'));
+  return engineOf().invoke('generateKey', check.string(comment, 'comment'));
 }
 
 /** The public parts of an OpenSSH private key without passphrase, or of a public key line. */
 function publicKey(key) {
   if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw new TypeError(`publicKey wants a string or a Uint8Array, not ${check.describe(key)}`);
-  return engine.invoke('publicKey', key);
+  return engineOf().invoke('publicKey', key);
 }
 
 /** The parts of an address. */
 function parseAddress(address) {
-  return engine.invoke('parseAddress', check.string(address, 'address'));
+  return engineOf().invoke('parseAddress', check.string(address, 'address'));
 }
 
 module.exports = { generateKey, publicKey, parseAddress };

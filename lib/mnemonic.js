@@ -3,6 +3,7 @@
 
 const check = require('./options.js');
 const secrets = require('./secret-engine.js');
+const { engineOf } = require('./engines.js');
 
 /** The wordlists of BIP-39. */
 const wordlists = Object.freeze([
@@ -27,7 +28,7 @@ function generateMnemonic(options) {
   check.known(options, ['words', 'wordlist'], 'generateMnemonic');
   const room = secrets.memory(MAX_PHRASE);
   try {
-    return room.slice(0, secrets.run('generateMnemonic', 0, phraseOptions(options), undefined, room));
+    return room.slice(0, secrets.run(engineOf(), 'generateMnemonic', 0, phraseOptions(options), undefined, room));
   } finally {
     secrets.wipe(room);
   }
@@ -37,7 +38,7 @@ function generateMnemonic(options) {
 function validateMnemonic(phrase) {
   const bytes = secrets.secretBytes(phrase, 'the phrase');
   try {
-    return secrets.runText('validateMnemonic', 0, undefined, bytes);
+    return secrets.runText(engineOf(), 'validateMnemonic', 0, undefined, bytes);
   } finally {
     if (bytes !== phrase) secrets.wipe(bytes);
   }

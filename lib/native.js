@@ -2,6 +2,7 @@
 // Finds and loads the addon of this platform.
 
 const path = require('node:path');
+const { refusal } = require('./permission.js');
 
 const platform = `${process.platform}-${process.arch}`;
 
@@ -11,7 +12,14 @@ function isMusl() {
   return report !== undefined && !report.header.glibcVersionRuntime;
 }
 
+let addon;
+
+/** The addon, which is loaded the first time. */
 function load() {
+  return addon ??= find();
+}
+
+function find() {
   const attempts = [];
   for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
     try {
@@ -24,8 +32,11 @@ function load() {
 }
 
 function loadError(attempts) {
+  const refused = attempts.map(refusal).find(Boolean);
   let message;
-  if (isMusl()) {
+  if (refused !== undefined) {
+    message = refused;
+  } else if (isMusl()) {
     message = 'alknet: the native addon cannot be loaded on musl (Alpine): a Go archive needs glibc\'s thread-local storage. Use an image with glibc, such as node:22-slim.';
   } else if (attempts.length > 0) {
     message = `alknet: the native addon for ${platform} could not be loaded: ${attempts[0].message}`;
@@ -37,4 +48,4 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = load();
+module.exports = { load, platform };

@@ -3,16 +3,16 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
 const check = require('./options.js');
 const { run } = require('./handler.js');
 const { SecretIdentity } = require('./secret-identity.js');
 const { AlknetError, fromEngine } = require('./error.js');
 
-const HANDLER = ['identity', 'reach'];
+const HANDLER = ['identity', 'reach', 'credentials'];
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
 class Node extends EventEmitter {
+  #engine;
   #number;
   #handlers = new Map(); // operation -> handlers offered, the first of which answers
   #opening;
@@ -21,19 +21,26 @@ class Node extends EventEmitter {
   #unrefed = false;
   #over = false;
   #warned = new Set();
+  #credentials; // where handlers get theirs
   #early = []; // events from before the application could listen
 
+  constructor(engine) {
+    super();
+    this.#engine = engine;
+  }
+
   /** Sends the command that opens the node; resolves when it is open. */
-  _open(command, options, { signal, identity }) {
+  _open(command, options, { signal, identity, credentials }) {
+    this.#credentials = credentials;
     if (signal?.aborted) return Promise.reject(signal.reason);
     const at = {};
     Error.captureStackTrace(at, this._open);
-    this.#number = engine.addNode(this);
+    this.#number = this.#engine.addNode(this);
     this.#pin(true);
-    engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
+    this.#engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
     return new Promise((resolve, reject) => {
       const onAbort = () => {
-        engine.send(`close\t${this.#number}\t\n`);
+        this.#engine.send(`close\t${this.#number}\t\n`);
         reject(signal.reason);
       };
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -47,13 +54,17 @@ class Node extends EventEmitter {
   }
 
   get _number() { return this.#number; }
+  get _engine() { return this.#engine; }
+
+  /** Where the node runs: 'addon', in this process, or 'process', in one of its own. */
+  get engine() { return this.#engine.kind; }
 
   #pin(on) {
     const want = on && !this.#unrefed && !this.#over;
     if (want === this.#pinned) return;
     this.#pinned = want;
-    if (want) engine.pin();
-    else engine.unpin();
+    if (want) this.#engine.pin();
+    else this.#engine.unpin();
   }
 
   onOpened(told) {
@@ -102,7 +113,7 @@ class Node extends EventEmitter {
   onRequest(incoming, [, session, operation, kind, told, input]) {
     const handler = this.#handlers.get(operation)?.[0];
     if (handler === undefined) {
-      engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
+      this.#engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
       return;
     }
     run(this, incoming, operation, kind, told, input, this._session(session, told), handler);
@@ -125,7 +136,7 @@ class Node extends EventEmitter {
     check.operationName(spec?.name);
     check.func(handler, `the handler of ${spec.name}`);
     const text = check.json(spec, spec.name);
-    const { may, identity } = handlerOptions(spec.name, options);
+    const { may, identity, credentials } = handlerOptions(spec.name, options);
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
     const at = {};
     Error.captureStackTrace(at, this.handle);
@@ -133,21 +144,21 @@ class Node extends EventEmitter {
     // accepted it. Of several that wait for its word, it accepts the first good one.
     const offered = this.#handlers.get(spec.name) ?? [];
     this.#handlers.set(spec.name, offered);
-    const entry = { handler, identity };
+    const entry = { handler, identity, credentials: { provider: this.#credentials, listed: credentials } };
     offered.push(entry);
     return new Promise((resolve, reject) => {
-      engine.pin();
-      const number = engine.addRequest({
+      this.#engine.pin();
+      const number = this.#engine.addRequest({
         responded: () => {}, event: () => {},
-        completed: () => { engine.unpin(); resolve(); },
+        completed: () => { this.#engine.unpin(); resolve(); },
         failed: (payload) => {
-          engine.unpin();
+          this.#engine.unpin();
           offered.splice(offered.indexOf(entry), 1);
           if (offered.length === 0 && this.#handlers.get(spec.name) === offered) this.#handlers.delete(spec.name);
           reject(fromEngine(payload, spec.name, at));
         },
       });
-      engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
+      this.#engine.send(`handle\t${this.#number}\t${number}\t${text}\t${may}\n`);
     });
   }
 
@@ -157,20 +168,20 @@ class Node extends EventEmitter {
     const at = {};
     Error.captureStackTrace(at, this._ask);
     return new Promise((resolve, reject) => {
-      engine.pin();
-      const number = engine.addRequest({
+      this.#engine.pin();
+      const number = this.#engine.addRequest({
         event: () => {}, completed: () => {},
-        responded: (output) => { engine.unpin(); resolve(output); },
-        failed: (payload) => { engine.unpin(); reject(fromEngine(payload, undefined, at)); },
+        responded: (output) => { this.#engine.unpin(); resolve(output); },
+        failed: (payload) => { this.#engine.unpin(); reject(fromEngine(payload, undefined, at)); },
       });
-      engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
+      this.#engine.send(`${command}\t${this.#number}\t${number}\t${text}\n`);
     });
   }
 
   /** Withdraws an operation; requests that run go on. */
   unhandle(name) {
     check.operationName(name);
-    if (this.#handlers.delete(name)) engine.send(`unhandle\t${this.#number}\t${name}\n`);
+    if (this.#handlers.delete(name)) this.#engine.send(`unhandle\t${this.#number}\t${name}\n`);
   }
 
   /**
@@ -186,7 +197,7 @@ class Node extends EventEmitter {
       this.#closing.promise = new Promise((resolve) => { this.#closing.resolve = resolve; });
       this.#unrefed = false; // closing is work that the process waits for
       this.#pin(true);
-      engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
+      this.#engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
     }
     return this.#closing.promise;
   }
@@ -213,7 +224,7 @@ class Node extends EventEmitter {
 /** What a handler may do itself: as the engine reads it, and as its context shows it. */
 function handlerOptions(name, options) {
   const identity = { id: `handler:${name}`, scopes: [] };
-  if (options === undefined) return { may: '', identity };
+  if (options === undefined) return { may: '', identity, credentials: [] };
   check.known(options, HANDLER, `the handler of ${name}`);
   const out = { reach: options.reach === undefined ? [] : check.strings(options.reach, 'reach') };
   if (options.identity !== undefined) {
@@ -227,11 +238,12 @@ function handlerOptions(name, options) {
     }
     out.identity = identity;
   }
-  return { may: JSON.stringify(out), identity };
+  const credentials = options.credentials === undefined ? [] : check.strings(options.credentials, 'credentials');
+  return { may: JSON.stringify(out), identity, credentials };
 }
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */
-function keyOptions(out, options) {
+function keyOptions(engine, out, options) {
   const { key, passphrase, identity } = options;
   if (identity !== undefined) {
     if (key !== undefined) throw new TypeError('the options key and identity exclude each other');
@@ -248,7 +260,7 @@ function keyOptions(out, options) {
   if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
   if (typeof key !== 'string') check.secretSize(key, 'key');
   if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
-  if (typeof key === 'string') out.keyPath = key;
+  if (typeof key === 'string') out.keyPath = engine.file(key);
   else out.key = engine.attach(key);
   if (passphrase !== undefined) {
     const bytes = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase;
@@ -257,4 +269,9 @@ function keyOptions(out, options) {
   }
 }
 
-module.exports = { Node, keyOptions };
+/** The engine that has the key of the option identity. */
+function identityEngine({ identity }) {
+  return identity instanceof SecretIdentity ? identity._ready() : undefined; // keyOptions says what is wrong
+}
+
+module.exports = { Node, identityEngine, keyOptions };

@@ -2,7 +2,6 @@
 // Calls and subscriptions that this side makes.
 
 const diagnostics = require('node:diagnostics_channel');
-const engine = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 
@@ -40,7 +39,7 @@ function engineOptions(options, names, where) {
 
 /** What was begun and is to be undone at the end of a request. */
 class Watch {
-  constructor(signal, number) {
+  constructor(engine, signal, number) {
     this.signal = signal;
     this.onAbort = undefined;
     if (signal) {
@@ -61,64 +60,78 @@ function reasonOf(payload, operation, signal, at) {
 }
 
 /** Calls an operation of `target` and gives its output. */
-function call(target, operation, input, options) {
-  return begin(target, operation, input, options, engineOptions(options, CALL_OPTIONS, 'call'));
+function call(engine, target, operation, input, options) {
+  return begin(engine, target, operation, input, options, engineOptions(options, CALL_OPTIONS, 'call'));
 }
 
 /** Calls an operation on behalf of the handler of the incoming request `number`. */
-function invoke(number, operation, input, options) {
-  return begin(`i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
+function invoke(engine, number, operation, input, options) {
+  return begin(engine, `i${number}`, operation, input, options, engineOptions(options, INVOKE_OPTIONS, 'invoke'));
 }
 
-function begin(target, operation, input, options, text) {
+/** A call under way. What the engine tells of it settles its promise. */
+class Call {
+  constructor(engine, operation, signal, context, resolve) {
+    this.engine = engine;
+    this.operation = operation;
+    this.signal = signal;
+    this.context = context; // for the diagnostics channels; undefined while nobody listens
+    this.resolve = resolve;
+    this.watch = undefined;
+  }
+
+  responded(output) {
+    this.#end();
+    if (this.context) ended.publish(this.context);
+    this.resolve(output);
+  }
+
+  completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); }
+
+  failed(payload) {
+    this.#end();
+    this.resolve(this.#rejection(payload));
+  }
+
+  // The error is made where V8 knows who awaits it: its stack shows the caller without
+  // one being captured for each call, which would cost as much as everything else that
+  // JavaScript does for it. V8 follows the promise of this function to that of the
+  // call, which has been resolved with it once what was queued before has run.
+  async #rejection(payload) {
+    await undefined;
+    await undefined;
+    const at = {};
+    Error.captureStackTrace(at, this.#rejection);
+    const error = reasonOf(payload, this.operation, this.signal, at);
+    if (this.context) failed.publish({ ...this.context, error });
+    throw error;
+  }
+
+  #end() {
+    this.engine.unpin();
+    this.watch?.end();
+  }
+}
+
+function begin(engine, target, operation, input, options, text) {
   check.operationName(operation);
   const body = check.json(input, operation);
   const signal = options?.signal;
   if (signal?.aborted) return Promise.reject(signal.reason);
   const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
-  const answer = new Promise((resolve, reject) => {
-    let watch;
-    const number = engine.addRequest({
-      responded(output) {
-        engine.unpin();
-        watch?.end();
-        resolve(output);
-      },
-      completed() { this.failed({ code: 'INTERNAL', message: 'the operation ended without an answer', retryable: false }); },
-      failed(payload) {
-        engine.unpin();
-        watch?.end();
-        reject(payload);
-      },
-    });
-    engine.pin();
-    if (context) started.publish(context);
-    if (signal) watch = new Watch(signal, number);
-    engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
-  });
-  return settle(answer, operation, signal, context);
-}
-
-// An async function, so that the error is made where V8 knows who awaits it: its
-// stack shows the caller without one being captured for each call, which would cost
-// as much as everything else that JavaScript does for it.
-async function settle(answer, operation, signal, context) {
-  let output;
-  try {
-    output = await answer;
-  } catch (payload) {
-    const at = {};
-    Error.captureStackTrace(at, settle);
-    const error = reasonOf(payload, operation, signal, at);
-    if (context) failed.publish({ ...context, error });
-    throw error;
-  }
-  if (context) ended.publish(context);
-  return output;
+  let request;
+  const answer = new Promise((resolve) => { request = new Call(engine, operation, signal, context, resolve); });
+  const number = engine.addRequest(request);
+  engine.pin();
+  if (context) started.publish(context);
+  if (signal) request.watch = new Watch(engine, signal, number);
+  engine.send(`C\t${target}\t${number}\t${operation}\t${text}\t${body}\n`);
+  return answer;
 }
 
 /** The events of a subscription, for one consumer. */
 class Subscription {
+  #engine;
   #target;
   #operation;
   #body;
@@ -136,7 +149,8 @@ class Subscription {
   #error;
   #released = false;
 
-  constructor(target, operation, body, text, options, at) {
+  constructor(engine, target, operation, body, text, options, at) {
+    this.#engine = engine;
     this.#target = target;
     this.#operation = operation;
     this.#body = body;
@@ -155,15 +169,15 @@ class Subscription {
       return;
     }
     const self = this;
-    this.#number = engine.addRequest({
+    this.#number = this.#engine.addRequest({
       responded: () => {},
       event: (output) => self.#onEvent(output),
       completed: () => self.#end(undefined),
       failed: (payload) => self.#end(reasonOf(payload, self.#operation, self.#signal, self.#at)),
     });
-    engine.pin();
-    if (this.#signal) this.#watch = new Watch(this.#signal, this.#number);
-    engine.send(`S\t${this.#target}\t${this.#number}\t${this.#operation}\t${this.#text}\t${this.#body}\n`);
+    this.#engine.pin();
+    if (this.#signal) this.#watch = new Watch(this.#engine, this.#signal, this.#number);
+    this.#engine.send(`S\t${this.#target}\t${this.#number}\t${this.#operation}\t${this.#text}\t${this.#body}\n`);
   }
 
   #onEvent(output) {
@@ -189,7 +203,7 @@ class Subscription {
 
   #consumed() {
     if (++this.#read < (this.#window + 1) >> 1) return;
-    if (!this.#over) engine.send(`K\t${this.#number}\t${this.#read}\n`);
+    if (!this.#over) this.#engine.send(`K\t${this.#number}\t${this.#read}\n`);
     this.#read = 0;
   }
 
@@ -199,7 +213,7 @@ class Subscription {
     if (!this.#over) this.#error = error; // else the reader has left, and wants to know of nothing
     this.#over = true;
     this.#watch?.end();
-    engine.unpin();
+    this.#engine.unpin();
     for (const waiter of this.#waiting.splice(0)) {
       if (this.#error !== undefined) {
         waiter.reject(this.#error);
@@ -230,7 +244,7 @@ class Subscription {
 
   /** Stops the subscription on both sides; `break` in for await calls it. */
   return(value) {
-    if (!this.#over) engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
+    if (!this.#over) this.#engine.send(`A\t${this.#number}\t"the subscriber stopped"\n`);
     this.#over = true;
     this.#events = [];
     this.#first = 0;
@@ -248,12 +262,12 @@ class Subscription {
   [Symbol.asyncDispose]() { return this.return().then(() => {}); }
 }
 
-function subscribe(target, operation, input, options) {
+function subscribe(engine, target, operation, input, options) {
   check.operationName(operation);
   const text = engineOptions(options, SUBSCRIBE_OPTIONS, 'subscribe');
   const at = {};
   Error.captureStackTrace(at, subscribe);
-  return new Subscription(target, operation, check.json(input, operation), text, options, at);
+  return new Subscription(engine, target, operation, check.json(input, operation), text, options, at);
 }
 
 module.exports = { call, invoke, subscribe, Subscription };

@@ -2,8 +2,7 @@
 // What the engine does with secrets, and how they come and go: as bytes in memory
 // that can be wiped, never in a string.
 
-const engine = require('./engine.js');
-const native = require('./native.js');
+const { LOCKED } = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 
@@ -22,46 +21,55 @@ const memory = (length) => new Uint8Array(new ArrayBuffer(length));
 
 const json = (value) => (value === undefined ? '' : JSON.stringify(value));
 
-let observing = false;
-let polling = false;
+const observing = new WeakSet(); // engines that tell what happens in stores
+const polling = new WeakSet(); // engines that are polled at the end of this turn
 
 /** Has the engine tell what happens in a store. */
-function observe(store) {
-  observing = true;
-  run('observe', store, true);
+function observe(engine, store) {
+  observing.add(engine);
+  run(engine, 'observe', store, true);
 }
 
 // What an operation at once has caused to be told is told at the end of this turn:
 // it does not keep the process alive, which may have nothing else to do.
-function pollSoon() {
-  if (polling) return;
-  polling = true;
+function pollSoon(engine) {
+  if (polling.has(engine)) return;
+  polling.add(engine);
   process.nextTick(() => {
-    polling = false;
+    polling.delete(engine);
     engine.poll();
   });
 }
 
 /** Carries out an operation at once; the result is in output. Returns its length. */
-function run(name, handle, options, input, output) {
-  engine.start();
-  const answer = native.secret(name, handle, json(options), input ?? NOTHING, output ?? NOTHING);
-  if (observing) pollSoon();
+function run(engine, name, handle, options, input, output) {
+  const answer = engine.secret(name, handle, json(options), input ?? NOTHING, output ?? NOTHING);
+  if (observing.has(engine)) pollSoon(engine);
   if (typeof answer === 'number') return answer;
   throw fromEngine(JSON.parse(answer), undefined, here());
 }
 
+/** Carries out an operation that takes something away: there is nothing left of an engine that has ended. */
+function release(engine, name, number, options) {
+  if (engine.lost) return;
+  try {
+    run(engine, name, number, options);
+  } catch (error) {
+    if (!engine.lost) throw error;
+  }
+}
+
 /** Carries out an operation whose result is secret and has at most `length` bytes. */
-function runBytes(name, handle, options, input, length) {
+function runBytes(engine, name, handle, options, input, length) {
   const output = memory(length);
-  const written = run(name, handle, options, input, output);
+  const written = run(engine, name, handle, options, input, output);
   return written === length ? output : output.subarray(0, written);
 }
 
 /** Carries out an operation whose result is text, and not secret. */
-function runText(name, handle, options, input, length = scratch.length) {
+function runText(engine, name, handle, options, input, length = scratch.length) {
   const output = length <= scratch.length ? scratch : Buffer.allocUnsafe(length);
-  return output.toString('utf8', 0, run(name, handle, options, input, output));
+  return output.toString('utf8', 0, run(engine, name, handle, options, input, output));
 }
 
 /**
@@ -69,11 +77,12 @@ function runText(name, handle, options, input, length = scratch.length) {
  * once. Gives its result as bytes; done is called when it has succeeded, and revoked
  * tells, as { error }, why it shall have failed all the same.
  */
-function start(name, handle, options, input, { second, signal, done, revoked } = {}) {
+function start(engine, name, handle, options, input, { second, signal, done, revoked } = {}) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = here();
-  const first = attached(input);
-  const other = attached(second);
+  if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
+  const first = attached(engine, input);
+  const other = attached(engine, second);
   return new Promise((resolve, reject) => {
     const finish = () => {
       engine.unpin();
@@ -83,7 +92,12 @@ function start(name, handle, options, input, { second, signal, done, revoked } =
       responded([result, length]) {
         finish();
         const bytes = memory(length);
-        if (result !== 0) native.take(result, bytes);
+        try {
+          if (result !== 0) engine.take(result, bytes);
+        } catch (error) { // the engine's process has ended
+          reject(error);
+          return;
+        }
         const why = revoked?.(at);
         if (why !== undefined) {
           wipe(bytes);
@@ -108,7 +122,7 @@ function start(name, handle, options, input, { second, signal, done, revoked } =
   });
 }
 
-const attached = (bytes) => (bytes?.length > 0 ? engine.attach(bytes) : 0);
+const attached = (engine, bytes) => (bytes?.length > 0 ? engine.attach(bytes) : 0);
 
 /** A stack that begins at the caller of this package. */
 function here() {
@@ -163,5 +177,5 @@ function path(value) {
 }
 
 module.exports = {
-  LARGE, MAX_PLAINTEXT, memory, observe, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
+  LARGE, MAX_PLAINTEXT, memory, observe, release, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
 };

@@ -1,10 +1,10 @@
 'use strict';
 
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
+const { AlknetError } = require('./error.js');
 const secrets = require('./secret-engine.js');
 
-const dropped = new FinalizationRegistry((number) => secrets.run('forget', number));
+const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
 /**
  * An Ed25519 key of a store, for the option identity of connect and serve: what
@@ -12,13 +12,24 @@ const dropped = new FinalizationRegistry((number) => secrets.run('forget', numbe
  */
 class SecretIdentity {
   #store; // kept alive by its identities
-  #number = engine.secretNumber();
+  #engine;
+  #number;
   #told;
 
-  constructor(store, handle, path) {
-    this.#told = JSON.parse(secrets.runText('identity', handle, { identity: this.#number, path: secrets.path(path) }));
-    dropped.register(this, this.#number);
+  constructor(store, path) {
     this.#store = store;
+    this.#told = this.#make(secrets.path(path));
+  }
+
+  /** Has the engine of the store make it, under a number. */
+  #make(path) {
+    const { _engine: engine, _number: handle } = this.#store;
+    const number = engine.secretNumber();
+    const told = JSON.parse(secrets.runText(engine, 'identity', handle, { identity: number, path }));
+    dropped.register(this, { engine, number });
+    this.#engine = engine;
+    this.#number = number;
+    return told;
   }
 
   get store() { return this.#store; }
@@ -26,6 +37,15 @@ class SecretIdentity {
   get publicKey() { return this.#told.publicKey; }
   get endpointId() { return this.#told.endpointId; }
   get fingerprint() { return this.#told.fingerprint; }
+
+  /** The engine that knows it: another one than at first if that has ended since, and the store was unlocked again. */
+  _ready() {
+    if (this.#store._engine !== this.#engine || this.#engine.lost) {
+      const { endpointId } = this.#make(this.#told.path);
+      if (endpointId !== this.#told.endpointId) throw new AlknetError('LOCKED', 'the store was unlocked with another phrase than the one that this identity is of');
+    }
+    return this.#engine;
+  }
 
   /** The number for the engine. */
   get _number() { return this.#number; }

@@ -3,7 +3,6 @@
 
 const { inspect } = require('node:util');
 const check = require('./options.js');
-const engine = require('./engine.js');
 const secrets = require('./secret-engine.js');
 
 const TYPES = ['ed25519', 'secp256k1', 'aes-256-gcm'];
@@ -12,7 +11,7 @@ const SIGNATURE = { ed25519: 64, secp256k1: 65, 'aes-256-gcm': 0 };
 const SEAL = 28; // bytes that sealing adds: nonce and tag
 
 // The engine forgets keys that nothing can name any more.
-const dropped = new FinalizationRegistry((number) => secrets.run('forget', number));
+const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
 function keyType(type) {
   if (typeof type !== 'string') throw new TypeError(`the type of a key must be a string, not ${check.describe(type)}`);
@@ -32,7 +31,8 @@ function sealing(plaintext, options, names, where) {
 /** A derived key: it can be used, and not read. Made by SecretStore.derive. */
 class SecretKey {
   #store; // kept alive by its keys
-  #number = engine.secretNumber();
+  #engine;
+  #number;
   #type;
   #path;
   #public;
@@ -40,9 +40,11 @@ class SecretKey {
   constructor(store, handle, path, type) {
     secrets.path(path);
     this.#type = keyType(type);
+    this.#engine = store._engine;
+    this.#number = this.#engine.secretNumber();
     const answer = Buffer.allocUnsafe(256);
-    const length = secrets.run('derive', handle, { key: this.#number, path, type }, undefined, answer);
-    dropped.register(this, this.#number);
+    const length = secrets.run(this.#engine, 'derive', handle, { key: this.#number, path, type }, undefined, answer);
+    dropped.register(this, { engine: this.#engine, number: this.#number });
     this.#store = store;
     this.#public = Uint8Array.prototype.slice.call(answer, 0, PUBLIC[type]);
     this.#path = answer.latin1Slice(PUBLIC[type], length);
@@ -58,17 +60,17 @@ class SecretKey {
   async sign(message) {
     const data = secrets.bytes(message, 'the message');
     if (data.length < secrets.LARGE) return this.signSync(data);
-    return secrets.start('sign', this.#number, undefined, data);
+    return secrets.start(this.#engine, 'sign', this.#number, undefined, data);
   }
 
   signSync(message) {
-    return secrets.runBytes('sign', this.#number, undefined, secrets.bytes(message, 'the message'), SIGNATURE[this.#type]);
+    return secrets.runBytes(this.#engine, 'sign', this.#number, undefined, secrets.bytes(message, 'the message'), SIGNATURE[this.#type]);
   }
 
   async seal(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['wipe'], 'seal');
     if (data.length < secrets.LARGE) return this.#seal(data, done);
-    return secrets.start('seal', this.#number, undefined, data, { done });
+    return secrets.start(this.#engine, 'seal', this.#number, undefined, data, { done });
   }
 
   sealSync(plaintext, options) {
@@ -77,7 +79,7 @@ class SecretKey {
   }
 
   #seal(data, done) {
-    const sealed = secrets.runBytes('seal', this.#number, undefined, data, data.length + SEAL);
+    const sealed = secrets.runBytes(this.#engine, 'seal', this.#number, undefined, data, data.length + SEAL);
     done?.();
     return sealed;
   }
@@ -85,23 +87,23 @@ class SecretKey {
   async open(sealed) {
     const data = secrets.bytes(sealed, 'the sealed data');
     if (data.length < secrets.LARGE) return this.openSync(data);
-    return secrets.start('open', this.#number, undefined, data);
+    return secrets.start(this.#engine, 'open', this.#number, undefined, data);
   }
 
   openSync(sealed) {
     const data = secrets.bytes(sealed, 'the sealed data');
-    return secrets.runBytes('open', this.#number, undefined, data, Math.max(0, data.length - SEAL));
+    return secrets.runBytes(this.#engine, 'open', this.#number, undefined, data, Math.max(0, data.length - SEAL));
   }
 
   async exportPrivateKey() { return this.exportPrivateKeySync(); }
 
-  exportPrivateKeySync() { return secrets.runBytes('exportPrivateKey', this.#number, undefined, undefined, 32); }
+  exportPrivateKeySync() { return secrets.runBytes(this.#engine, 'exportPrivateKey', this.#number, undefined, undefined, 32); }
 
   /** An operation of the engine whose result is text and not secret. */
-  _text(name, options, input) { return secrets.runText(name, this.#number, options, input); }
+  _text(name, options, input) { return secrets.runText(this.#engine, name, this.#number, options, input); }
 
   /** The same on a thread of the engine, with a result in bytes. */
-  _start(name, options, input) { return secrets.start(name, this.#number, options, input); }
+  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input); }
 
   toJSON() {
     return { path: this.#path, type: this.#type, ...(this.#public.length > 0 && { publicKey: Buffer.from(this.#public).toString('base64') }) };

@@ -2,7 +2,7 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const engine = require('./engine.js');
+const { engineOf } = require('./engines.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
 const secrets = require('./secret-engine.js');
@@ -11,7 +11,7 @@ const { SecretIdentity } = require('./secret-identity.js');
 const { SecretKey, sealing } = require('./secret-key.js');
 const { phraseOptions } = require('./mnemonic.js');
 
-const OPTIONS = ['exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
+const OPTIONS = ['engine', 'exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
 const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
 const IDENTITY = "m/74'/0'/0'/0'";
 const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
@@ -19,9 +19,9 @@ const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
 const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was being unlocked', retryable: false };
 
 // A store that nothing can reach any more is wiped.
-const dropped = new FinalizationRegistry((number) => {
+const dropped = new FinalizationRegistry(({ engine, number }) => {
   engine.stores.delete(number);
-  secrets.run('close', number);
+  secrets.release(engine, 'close', number);
 });
 
 let warned = false;
@@ -106,23 +106,47 @@ function sshOptions(options, names, where) {
 
 /** One mnemonic, and every key that is derived from it. It begins locked. */
 class SecretStore extends EventEmitter {
-  #number = engine.secretNumber();
+  #engine;
+  #number;
+  #options; // for the engine
   #closed;
   #locks = 0; // how often lock was called
   #ethereum = new Ethereum((path, type) => this.deriveSync(path, type));
 
   constructor(options) {
     super();
-    secrets.run('new', this.#number, storeOptions(options));
-    engine.stores.set(this.#number, new WeakRef(this));
-    dropped.register(this, this.#number, this);
+    this.#options = storeOptions(options);
+    this.#make(engineOf(options?.engine));
     this.#observe();
   }
+
+  #make(engine) {
+    const number = engine.secretNumber();
+    secrets.run(engine, 'new', number, this.#options);
+    engine.stores.set(number, new WeakRef(this));
+    dropped.unregister(this);
+    dropped.register(this, { engine, number }, this);
+    this.#engine = engine;
+    this.#number = number;
+  }
+
+  // A store whose engine has ended goes on, locked, in the next one.
+  #revive() {
+    if (this.#closed || !this.#engine.lost) return;
+    this.#make(engineOf(this.#engine.kind));
+    if (this.listenerCount('audit') > 0) secrets.observe(this.#engine, this.#number);
+  }
+
+  /** The engine has ended: whatever it held of the store is gone with it. */
+  onLost() { this.emit('audit', { time: new Date(), action: 'lock', code: 'UNAVAILABLE' }); }
+
+  /** Where the secrets lie: 'addon', in this process, or 'process', in one of its own. */
+  get engine() { return this.#engine.kind; }
 
   // The engine tells of events only when somebody listens.
   #observe() {
     this.on('newListener', (event) => {
-      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed) secrets.observe(this.#number);
+      if (event === 'audit' && this.listenerCount('audit') === 0 && !this.#closed && !this.#engine.lost) secrets.observe(this.#engine, this.#number);
     });
   }
 
@@ -152,6 +176,7 @@ class SecretStore extends EventEmitter {
       const { passphrase: given, signal } = check.known(options, names, name);
       if (given !== undefined) passphrase = secrets.secretBytes(given, 'the passphrase');
       if (signal !== undefined) check.signal(signal);
+      this.#revive();
       const locks = this.#locks;
       // What happened between the engine's end of it and ours.
       const revoked = (at) => {
@@ -160,7 +185,7 @@ class SecretStore extends EventEmitter {
         if (signal?.aborted) return { error: signal.reason };
         return overtaken ? { error: fromEngine(OVERTAKEN, undefined, at) } : undefined;
       };
-      return secrets.start(name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
+      return secrets.start(this.#engine, name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
     } finally {
       secrets.wipe(mnemonic, phrase, options?.passphrase, passphrase);
     }
@@ -170,12 +195,32 @@ class SecretStore extends EventEmitter {
     const { disconnect = false } = check.known(options, ['disconnect'], 'lock');
     check.boolean(disconnect, 'disconnect');
     this.#locks++;
-    if (!this.#closed) secrets.run('lock', this.#number, { disconnect });
+    if (!this.#closed) secrets.release(this.#engine, 'lock', this.#number, { disconnect });
   }
+
+  get _engine() { return this.#engine; }
+  get _number() { return this.#number; }
+
+  /** An operation of the engine on this store, at once. */
+  _run(name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
+
+  /** The same on a thread of the engine, with a result in bytes. */
+  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input); }
 
   get locked() { return this.status.state === 'locked'; }
 
-  get status() { return this.#closed ? { ...this.#closed } : JSON.parse(secrets.runText('status', this.#number)); }
+  get status() {
+    if (this.#closed) return { ...this.#closed };
+    try {
+      const status = JSON.parse(secrets.runText(this.#engine, 'status', this.#number));
+      this.#options.sealCounts = status.sealCounts; // for a store that has to go on in another engine
+      return status;
+    } catch (error) {
+      if (!this.#engine.lost) throw error;
+      const { notExportable, sealCounts = {} } = this.#options;
+      return { state: 'locked', memory: 'none', exportable: !notExportable, closed: false, cached: 0, sealCounts };
+    }
+  }
 
   async derive(path, type) { return this.deriveSync(path, type); }
 
@@ -184,52 +229,52 @@ class SecretStore extends EventEmitter {
   async encrypt(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
     if (data.length < secrets.LARGE) return this.encryptSync(plaintext, options);
-    return parse(await secrets.start('encrypt', this.#number, keyVersion(options), data, { done }));
+    return parse(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done }));
   }
 
   encryptSync(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
-    const text = secrets.runText('encrypt', this.#number, keyVersion(options), data, encryptedLength(data.length));
+    const text = secrets.runText(this.#engine, 'encrypt', this.#number, keyVersion(options), data, encryptedLength(data.length));
     done?.();
     return JSON.parse(text);
   }
 
   async decrypt(data) {
     const { text, sealed } = encrypted(data);
-    if (sealed < secrets.LARGE) return secrets.runBytes('decrypt', this.#number, undefined, text, plaintextLength(sealed));
-    return secrets.start('decrypt', this.#number, undefined, text);
+    if (sealed < secrets.LARGE) return secrets.runBytes(this.#engine, 'decrypt', this.#number, undefined, text, plaintextLength(sealed));
+    return secrets.start(this.#engine, 'decrypt', this.#number, undefined, text);
   }
 
   decryptSync(data) {
     const { text, sealed } = encrypted(data);
-    return secrets.runBytes('decrypt', this.#number, undefined, text, plaintextLength(sealed));
+    return secrets.runBytes(this.#engine, 'decrypt', this.#number, undefined, text, plaintextLength(sealed));
   }
 
   async rotate(data, options) {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
     if (sealed < secrets.LARGE) return this.rotateSync(data, options);
-    return parse(await secrets.start('rotate', this.#number, keyVersion(options), text));
+    return parse(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text));
   }
 
   rotateSync(data, options) {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
-    return JSON.parse(secrets.runText('rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
+    return JSON.parse(secrets.runText(this.#engine, 'rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
   }
 
   async password(name, options) { return this.passwordSync(name, options); }
 
   passwordSync(name, options) {
     const policy = passwordOptions(name, options);
-    return secrets.runBytes('password', this.#number, policy, undefined, policy.length);
+    return secrets.runBytes(this.#engine, 'password', this.#number, policy, undefined, policy.length);
   }
 
   async passwordBytes(name, length) { return this.passwordBytesSync(name, length); }
 
   passwordBytesSync(name, length = 32) {
     check.integer(length, 'length', 1, 8160);
-    return secrets.runBytes('rawPassword', this.#number, { site: site(name), length }, undefined, length);
+    return secrets.runBytes(this.#engine, 'rawPassword', this.#number, { site: site(name), length }, undefined, length);
   }
 
   get ethereum() { return this.#ethereum; }
@@ -264,16 +309,16 @@ class SecretStore extends EventEmitter {
 
   identity(options) {
     const { path = IDENTITY } = check.known(options, ['path'], 'identity');
-    return new SecretIdentity(this, this.#number, path);
+    return new SecretIdentity(this, path);
   }
 
   dispose() {
     if (this.#closed) return;
     const last = this.status;
-    secrets.run('close', this.#number);
+    secrets.release(this.#engine, 'close', this.#number);
     this.#closed = { ...last, state: 'locked', memory: 'none', closed: true, cached: 0 };
     dropped.unregister(this);
-    setImmediate(() => engine.stores.delete(this.#number)); // after it has told that it was locked
+    setImmediate(() => this.#engine.stores.delete(this.#number)); // after it has told that it was locked
   }
 
   [Symbol.dispose]() { this.dispose(); }

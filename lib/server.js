@@ -1,13 +1,15 @@
 'use strict';
 
-const { Node, keyOptions } = require('./node.js');
+const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Session } = require('./session.js');
+const { engineFor } = require('./engines.js');
 const { fromEngine } = require('./error.js');
+const { credentialProvider } = require('./credential.js');
 const check = require('./options.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
-const OPTIONS = [...DYNAMIC, 'listen', 'key', 'passphrase', 'identity', 'name', 'signal'];
+const OPTIONS = [...DYNAMIC, 'engine', 'listen', 'key', 'passphrase', 'identity', 'name', 'credentials', 'signal'];
 const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
 const LIMITS = {
@@ -16,15 +18,15 @@ const LIMITS = {
 };
 
 /** The options that serve and reload share, as the engine reads them. */
-function engineOptions(options) {
+function engineOptions(engine, options) {
   const out = {};
   const { config, authorizedKeys, limits } = options;
-  if (typeof config === 'string') out.configPath = config;
+  if (typeof config === 'string') out.configPath = engine.file(config);
   else if (config !== undefined) {
     if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new TypeError(`the option config must be the path of a file or an object, not ${check.describe(config)}`);
     out.config = JSON.parse(check.json(config, 'the option config'));
   }
-  if (typeof authorizedKeys === 'string') out.authorizedKeysPath = authorizedKeys;
+  if (typeof authorizedKeys === 'string') out.authorizedKeysPath = engine.file(authorizedKeys);
   else if (authorizedKeys !== undefined) out.authorizedKeys = check.strings(authorizedKeys, 'authorizedKeys');
   if (options.defaultScopes !== undefined) out.defaultScopes = check.strings(options.defaultScopes, 'defaultScopes');
   if (options.allowAnonymous !== undefined) out.allowAnonymous = check.boolean(options.allowAnonymous, 'allowAnonymous');
@@ -53,14 +55,16 @@ class Server extends Node {
 
   static async open(options = {}) {
     check.known(options, OPTIONS, 'serve');
-    const out = engineOptions(options);
+    credentialProvider(options.credentials);
+    const engine = engineFor(options.engine, { identity: identityEngine(options) });
+    const out = engineOptions(engine, options);
     const { listen } = options;
     if (listen !== undefined) out.listen = typeof listen === 'string' ? [listen] : check.strings(listen, 'listen');
     if (options.name !== undefined) out.name = check.string(options.name, 'name');
     if (options.signal !== undefined) check.signal(options.signal);
     if (options.signal?.aborted) throw options.signal.reason;
-    keyOptions(out, options);
-    const server = new Server();
+    keyOptions(engine, out, options);
+    const server = new Server(engine);
     server.#told = await server._open('serve', out, options);
     return server;
   }
@@ -72,7 +76,7 @@ class Server extends Node {
    */
   async reload(options = {}) {
     check.known(options, DYNAMIC, 'reload');
-    return this._ask('reload', JSON.stringify(engineOptions(options)));
+    return this._ask('reload', JSON.stringify(engineOptions(this._engine, options)));
   }
 
   /** The first address, for clients: it pins the server's key. */
@@ -87,7 +91,7 @@ class Server extends Node {
   _session(number, told) {
     let session = this.#sessions.get(number);
     if (session === undefined) {
-      session = new Session(number, { identity: told.identity });
+      session = new Session(this._engine, number, { identity: told.identity });
       if (number !== 0) this.#sessions.set(number, session);
     }
     return session;

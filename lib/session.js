@@ -1,6 +1,5 @@
 'use strict';
 
-const engine = require('./engine.js');
 const check = require('./options.js');
 const { call, subscribe } = require('./request.js');
 
@@ -10,9 +9,11 @@ const { call, subscribe } = require('./request.js');
  * UNAVAILABLE.
  */
 class Session {
+  #engine;
   #number;
 
-  constructor(number, told = {}) {
+  constructor(engine, number, told = {}) {
+    this.#engine = engine;
     this.#number = number;
     this._announce(told);
   }
@@ -26,14 +27,14 @@ class Session {
   }
 
   /** Calls an operation of the other node. */
-  call(operation, input, options) { return call(`s${this.#number}`, operation, input, options); }
+  call(operation, input, options) { return call(this.#engine, `s${this.#number}`, operation, input, options); }
 
   /** Subscribes to an operation of the other node. */
-  subscribe(operation, input, options) { return subscribe(`s${this.#number}`, operation, input, options); }
+  subscribe(operation, input, options) { return subscribe(this.#engine, `s${this.#number}`, operation, input, options); }
 
   /** Ends the session at once. */
   close(reason = 'closed by the application') {
-    engine.send(`closeSession\t${this.#number}\t${JSON.stringify(check.string(reason, 'reason'))}\n`);
+    this.#engine.send(`closeSession\t${this.#number}\t${JSON.stringify(check.string(reason, 'reason'))}\n`);
   }
 }
 

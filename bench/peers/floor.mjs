@@ -1,4 +1,4 @@
-// What a JavaScript socket can do at best: length-prefixed frames with a binary id over node:tls.
+// What a JavaScript socket can do with next to nothing on top: length-prefixed frames with a binary id over node:tls.
 // Frame: u32 length | u8 type | u32 id | JSON. Frames written in one tick leave in one write.
 import tls from 'node:tls';
 

@@ -66,7 +66,7 @@ func operations() (*call.Registry, error) {
 		Name: "/bench/events", AccessControl: access,
 		InputSchema: json.RawMessage(`{"type":"object","required":["n","size"]}`),
 	}, func(ctx context.Context, req *call.Request, send func(any) error) error {
-		return Events(ctx, req.Input(), func(ev []byte, _ bool) error { return send(json.RawMessage(ev)) })
+		return Events(ctx, req.Input(), func(ev []byte) error { return send(json.RawMessage(ev)) })
 	}); err != nil {
 		return nil, err
 	}

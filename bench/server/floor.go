@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"sync"
 )
 
 // The floor: u32 length, then u8 type, u32 id and the JSON, which is never looked at.
@@ -34,35 +33,11 @@ func floorConn(c net.Conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	br := bufio.NewReaderSize(c, 64<<10)
-	bw := bufio.NewWriterSize(c, 64<<10)
-	var mu sync.Mutex
-	kick := make(chan struct{}, 1) // wakes the flusher, so that events sent together leave together
-	go func() {
-		for {
-			select {
-			case <-kick:
-				mu.Lock()
-				bw.Flush()
-				mu.Unlock()
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	send := func(typ byte, id uint32, p []byte) error {
-		var h [fHead]byte
-		binary.BigEndian.PutUint32(h[:], uint32(5+len(p)))
-		h[4] = typ
-		binary.BigEndian.PutUint32(h[5:], id)
-		mu.Lock()
-		defer mu.Unlock()
-		bw.Write(h[:])
-		_, err := bw.Write(p)
-		select {
-		case kick <- struct{}{}:
-		default:
-		}
-		return err
+	out := newBatch(ctx, c, func() error { return nil })
+	head := func(typ byte, id uint32, p []byte) []byte {
+		h := make([]byte, 0, fHead)
+		h = append(binary.BigEndian.AppendUint32(h, uint32(5+len(p))), typ)
+		return binary.BigEndian.AppendUint32(h, id)
 	}
 	var buf []byte
 	for {
@@ -84,20 +59,14 @@ func floorConn(c net.Conn) {
 		if h[4] == fSub {
 			id, req := binary.BigEndian.Uint32(h[5:]), append([]byte(nil), buf...)
 			go func() {
-				if Events(ctx, req, func(ev []byte, _ bool) error { return send(fEvent, id, ev) }) == nil {
-					send(fEnd, id, nil)
+				if Events(ctx, req, func(ev []byte) error { return out.write(head(fEvent, id, ev), ev) }) == nil {
+					_ = out.write(head(fEnd, id, nil))
 				}
 			}()
 			continue
 		}
-		mu.Lock()
-		bw.Write(h[:])
-		_, err := bw.Write(buf)
-		if err == nil && br.Buffered() == 0 { // one flush for all the calls that came in together
-			err = bw.Flush()
-		}
-		mu.Unlock()
-		if err != nil {
+		// One flush for all the calls that came in together.
+		if err := out.writeAnd(br.Buffered() == 0, h[:], buf); err != nil {
 			return
 		}
 	}

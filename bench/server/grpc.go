@@ -21,5 +21,5 @@ func serveGRPC(ln net.Listener, config *tls.Config) {
 func (grpcBench) Echo(_ context.Context, m *gen.Msg) (*gen.Msg, error) { return m, nil }
 
 func (grpcBench) Subscribe(m *gen.Msg, s grpc.ServerStreamingServer[gen.Msg]) error {
-	return Events(s.Context(), m.Json, func(ev []byte, _ bool) error { return s.Send(&gen.Msg{Json: ev}) })
+	return Events(s.Context(), m.Json, func(ev []byte) error { return s.Send(&gen.Msg{Json: ev}) })
 }

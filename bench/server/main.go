@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"flag"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -25,16 +26,16 @@ import (
 	"time"
 )
 
-// Every mode serves on ln with TLS.
+// These serve on ln with TLS.
 var modes = map[string]func(ln net.Listener, config *tls.Config){
-	"floor": serveFloor, "ws-json": serveWebSocket, "grpc": serveGRPC,
+	"floor": serveFloor, "ws-json": serveWebSocket, "grpc": serveGRPC, "http1": serveHTTP1, "http2": serveHTTP2,
 }
 
 // atEnd cleans up behind a mode.
 var atEnd = func() {}
 
 func main() {
-	mode := flag.String("mode", "", "floor, ws-json, grpc, alknet-quic, alknet-tls, alknet-tcp or alknet-unix; or load or worker, see load.go")
+	mode := flag.String("mode", "", "floor, ws-json, grpc, http1, http2, nats, alknet-quic, alknet-tls, alknet-tcp or alknet-unix; or load or worker, see load.go")
 	flag.Parse()
 	if run := map[string]func() error{"load": load, "worker": worker}[*mode]; run != nil {
 		if err := run(); err != nil {
@@ -57,13 +58,17 @@ func start(mode string) (map[string]string, error) {
 	if transport, ok := strings.CutPrefix(mode, "alknet-"); ok {
 		return serveAlknet(transport)
 	}
-	serve := modes[mode]
-	if serve == nil {
-		log.Fatalf("unknown -mode %q", mode)
-	}
 	config, ca, err := selfSigned()
 	if err != nil {
 		return nil, err
+	}
+	if mode == "nats" { // it makes its own listener
+		addr, err := serveNATS(config, ca)
+		return map[string]string{"addr": addr, "ca": ca}, err
+	}
+	serve := modes[mode]
+	if serve == nil {
+		return nil, fmt.Errorf("unknown -mode %q", mode)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,7 +87,7 @@ func selfSigned() (*tls.Config, string, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "bench"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}

@@ -27,8 +27,7 @@ type SubReq struct {
 const leadUs = 100_000
 
 // Events makes the events of one subscription. ev is reused: emit must not keep it.
-// more says that the next event is ready now, so emit may leave ev in a buffer.
-func Events(ctx context.Context, raw []byte, emit func(ev []byte, more bool) error) error {
+func Events(ctx context.Context, raw []byte, emit func(ev []byte) error) error {
 	var r SubReq
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
@@ -60,7 +59,7 @@ func Events(ctx context.Context, raw []byte, emit func(ev []byte, more bool) err
 			ev = append(ev, 'x')
 		}
 		ev = append(ev, `"}`...)
-		if err := emit(ev, r.EveryMs == 0 && i < r.N-1); err != nil {
+		if err := emit(ev); err != nil {
 			return err
 		}
 	}

@@ -51,7 +51,7 @@ func answerWebSocket(w http.ResponseWriter, r *http.Request) {
 			case "echo":
 				send(q.ID, "result", q.Params)
 			case "subscribe":
-				if Events(ctx, q.Params, func(ev []byte, _ bool) error { return send(q.ID, "event", ev) }) == nil {
+				if Events(ctx, q.Params, func(ev []byte) error { return send(q.ID, "event", ev) }) == nil {
 					send(q.ID, "end", []byte("true"))
 				}
 			}

@@ -39,6 +39,9 @@ type Event struct {
 	Action string `json:"action,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Type   string `json:"type,omitempty"`
+	// Service is what a credential signs in to; Action and Type are what was done with
+	// it and of what type it is.
+	Service string `json:"service,omitempty"`
 	// Changed are keys of the configuration.
 	Changed []string `json:"changed,omitempty"`
 }

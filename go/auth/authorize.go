@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // AppendAuthorizedKey grants a key in an authorized_keys file, which is made if it
@@ -34,7 +36,7 @@ func AppendAuthorizedKey(path string, grant Grant) (added bool, err error) {
 	for old := range bytes.Lines(data) {
 		text := bytes.TrimSpace(old)
 		if len(text) > 0 && text[0] != '#' {
-			if known, err := parseGrant(text); err == nil && known.CertAuthority == grant.CertAuthority && subtle.ConstantTimeCompare(known.Key, grant.Key) == 1 {
+			if known, err := parseGrant(text); err == nil && known.CertAuthority == grant.CertAuthority && subtle.ConstantTimeCompare(known.Key, grant.Key) == 1 && bytes.Equal(known.Authority, grant.Authority) {
 				if added {
 					out.WriteString(line + "\n")
 				}
@@ -133,6 +135,13 @@ func (g *Grant) line() (string, error) {
 		return "", errors.New("the key's comment must be one line")
 	}
 	line := MarshalPublicKey(g.Key, g.Comment)
+	if g.Authority != nil {
+		public, err := ssh.ParsePublicKey(g.Authority)
+		if err != nil {
+			return "", errors.New("the authority's key cannot be read")
+		}
+		line = publicKeyLine(public, g.Comment)
+	}
 	if len(options) > 0 {
 		line = strings.Join(options, ",") + " " + line
 	}

@@ -14,8 +14,12 @@ import (
 
 // Grant is one authorized key and what it may do.
 type Grant struct {
-	Key     ed25519.PublicKey
-	Comment string
+	Key ed25519.PublicKey
+	// Authority is the key of an authority of another type, in its wire form (RFC 4253,
+	// section 6.6): ecdsa-sha2-nistp256, -384 or -521, or ssh-rsa with 2048 to 8192
+	// bits. Key is nil then.
+	Authority []byte
+	Comment   string
 	// Scopes; nil means the set's default scopes.
 	Scopes []string
 	// Resources by type.
@@ -34,7 +38,8 @@ type Grant struct {
 	NoForwarding bool
 }
 
-// ParseAuthorizedKeys reads an OpenSSH authorized_keys file of Ed25519 keys. These
+// ParseAuthorizedKeys reads an OpenSSH authorized_keys file of Ed25519 keys, and of
+// authorities with keys of the types that Grant.Authority lists. These
 // options mean what they mean in sshd(8): cert-authority, principals=, expiry-time=,
 // from= (addresses and CIDR networks, with ! for exceptions), restrict,
 // no-port-forwarding and port-forwarding; so do those about terminals, agents, X11
@@ -57,21 +62,25 @@ func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
 	return grants, nil
 }
 
-// ParseRevokedKeys reads a file of public keys, a line each, without options.
-func ParseRevokedKeys(file string, data []byte) ([]ed25519.PublicKey, error) {
-	var keys []ed25519.PublicKey
+// ParseRevokedKeys reads a file of public keys, a line each, without options: Ed25519
+// keys, and authorities' keys of other types, which it returns in their wire form.
+func ParseRevokedKeys(file string, data []byte) (keys []ed25519.PublicKey, authorities [][]byte, err error) {
 	for n, line := range bytes.Split(data, []byte("\n")) {
 		line = bytes.TrimSpace(line)
 		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		key, _, err := ParsePublicKey(string(line))
-		if err != nil {
-			return nil, &LineError{file, n + 1, err}
+		grant := Grant{CertAuthority: true}
+		if err := grant.SetKey(string(line)); err != nil {
+			return nil, nil, &LineError{file, n + 1, err}
 		}
-		keys = append(keys, key)
+		if grant.Authority != nil {
+			authorities = append(authorities, grant.Authority)
+		} else {
+			keys = append(keys, grant.Key)
+		}
 	}
-	return keys, nil
+	return keys, authorities, nil
 }
 
 // LineError is what is wrong with one line of a file.
@@ -93,14 +102,14 @@ func parseGrant(line []byte) (Grant, error) {
 		return Grant{}, fmt.Errorf("this is not a line of authorized_keys: want `[options] ssh-ed25519 AAAA… name`")
 	}
 	grant := Grant{Comment: comment}
-	if grant.Key, err = ed25519Of(public); err != nil {
-		return Grant{}, err
-	}
 	for _, option := range options {
 		name, value, _ := strings.Cut(option, "=")
 		if err := grant.apply(strings.ToLower(name), unquote(value)); err != nil {
 			return Grant{}, err
 		}
+	}
+	if err := grant.setKey(public); err != nil {
+		return Grant{}, err
 	}
 	if grant.Principals != nil && !grant.CertAuthority {
 		return Grant{}, errors.New("option principals goes with cert-authority: a plain key has none")

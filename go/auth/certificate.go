@@ -95,18 +95,21 @@ func (s *KeySet) shown(ctx context.Context, set *keys, certificate *ssh.Certific
 
 // fromCertificate judges a certificate whose holder has proven to have its key.
 func (s *KeySet) fromCertificate(ctx context.Context, set *keys, certificate *ssh.Certificate, key ed25519.PublicKey) (*Identity, error) {
-	authority, err := ed25519Of(certificate.SignatureKey)
-	if err != nil {
+	if checkAuthority(certificate.SignatureKey) != nil {
 		return nil, reject("unknown-authority")
 	}
-	grants := set.authorities[KeyID(authority)]
+	authority := authorityOf(certificate.SignatureKey)
+	grants := set.authorities[authority]
+	_, revoked := set.revokedAuthorities[authority]
 	switch {
-	case set.isRevoked(key), set.isRevoked(authority):
+	case set.isRevoked(key), revoked:
 		return nil, reject("revoked-key")
 	case len(grants) == 0:
 		return nil, reject("unknown-authority")
-	case !signed(certificate):
-		return nil, reject("bad-signature")
+	}
+	switch reason := signed(certificate); {
+	case reason != "":
+		return nil, reject(reason)
 	case certificate.CertType != ssh.UserCert:
 		return nil, reject("host-certificate")
 	}
@@ -120,7 +123,7 @@ func (s *KeySet) fromCertificate(ctx context.Context, set *keys, certificate *ss
 		return nil, reject("no-principal") // it would be everybody's
 	}
 	// The first line that fits decides, as with sshd.
-	err = reject("wrong-principal")
+	err := error(reject("wrong-principal"))
 	for _, grant := range grants {
 		if grant.Principals != nil && !slices.ContainsFunc(grant.Principals, func(p string) bool { return slices.Contains(certificate.ValidPrincipals, p) }) {
 			continue
@@ -136,14 +139,6 @@ func (s *KeySet) fromCertificate(ctx context.Context, set *keys, certificate *ss
 		return identity, nil
 	}
 	return nil, err
-}
-
-// signed verifies the authority's signature, which covers all that comes before it.
-func signed(certificate *ssh.Certificate) bool {
-	unsigned := *certificate
-	unsigned.Signature = nil
-	covered := unsigned.Marshal()
-	return certificate.Signature != nil && certificate.SignatureKey.Verify(covered[:len(covered)-4], certificate.Signature) == nil
 }
 
 // inForce checks the dates, which are Unix seconds: from ValidAfter on, and before

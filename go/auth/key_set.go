@@ -28,6 +28,8 @@ type Credentials struct {
 	// Revoked are keys that are refused whatever else says: users' keys, certified
 	// keys and authorities' keys.
 	Revoked []ed25519.PublicKey
+	// RevokedAuthorities are authorities' keys of other types, in their wire form.
+	RevokedAuthorities [][]byte
 	// DefaultScopes are those of keys and authorities without scopes of their own.
 	DefaultScopes []string
 	// Replays takes each token once only; nil takes it again until it expires.
@@ -43,12 +45,13 @@ type KeySet struct {
 }
 
 type keys struct {
-	grants        map[[32]byte]Grant   // by KeyID
-	authorities   map[[32]byte][]Grant // by KeyID
-	apiKeys       map[string]APIKey    // by prefix
-	revoked       map[[32]byte]struct{}
-	defaultScopes []string
-	replays       *ReplayWindow
+	grants             map[[32]byte]Grant // by KeyID
+	authorities        map[authorityID][]Grant
+	apiKeys            map[string]APIKey // by prefix
+	revoked            map[[32]byte]struct{}
+	revokedAuthorities map[authorityID]struct{}
+	defaultScopes      []string
+	replays            *ReplayWindow
 }
 
 // credential is what an identity came from.
@@ -81,14 +84,15 @@ func (s *KeySet) Replace(grants []Grant, defaultScopes []string) {
 // whole. Sessions that are open are for their owner to check again, with Renew.
 func (s *KeySet) ReplaceAll(c Credentials) {
 	next := &keys{
-		grants: make(map[[32]byte]Grant, len(c.Grants)), authorities: map[[32]byte][]Grant{}, apiKeys: make(map[string]APIKey, len(c.APIKeys)),
-		revoked: make(map[[32]byte]struct{}, len(c.Revoked)), defaultScopes: slices.Clone(c.DefaultScopes), replays: c.Replays,
+		grants: make(map[[32]byte]Grant, len(c.Grants)), authorities: map[authorityID][]Grant{}, apiKeys: make(map[string]APIKey, len(c.APIKeys)),
+		revoked: make(map[[32]byte]struct{}, len(c.Revoked)), revokedAuthorities: map[authorityID]struct{}{}, defaultScopes: slices.Clone(c.DefaultScopes), replays: c.Replays,
 	}
 	for _, grant := range c.Grants {
-		if id := KeyID(grant.Key); grant.CertAuthority {
+		if grant.CertAuthority {
+			id := grant.authority()
 			next.authorities[id] = append(next.authorities[id], grant)
 		} else {
-			next.grants[id] = grant
+			next.grants[KeyID(grant.Key)] = grant
 		}
 	}
 	for _, key := range c.APIKeys {
@@ -96,6 +100,10 @@ func (s *KeySet) ReplaceAll(c Credentials) {
 	}
 	for _, key := range c.Revoked {
 		next.revoked[KeyID(key)] = struct{}{}
+		next.revokedAuthorities[authorityOfEd25519(key)] = struct{}{}
+	}
+	for _, wire := range c.RevokedAuthorities {
+		next.revokedAuthorities[sha256.Sum256(wire)] = struct{}{}
 	}
 	s.current.Store(next)
 }

@@ -15,6 +15,10 @@ func MarshalPublicKey(key ed25519.PublicKey, comment string) string {
 	if err != nil {
 		return "" // only for a key of a wrong length
 	}
+	return publicKeyLine(public, comment)
+}
+
+func publicKeyLine(public ssh.PublicKey, comment string) string {
 	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(public)), "\n")
 	if comment != "" {
 		line += " " + comment
@@ -24,6 +28,15 @@ func MarshalPublicKey(key ed25519.PublicKey, comment string) string {
 
 // ParsePublicKey reads a line "ssh-ed25519 AAAA… comment" without options.
 func ParsePublicKey(line string) (key ed25519.PublicKey, comment string, err error) {
+	public, comment, err := parsePublicKey(line)
+	if err != nil {
+		return nil, "", err
+	}
+	key, err = ed25519Of(public)
+	return key, comment, err
+}
+
+func parsePublicKey(line string) (key ssh.PublicKey, comment string, err error) {
 	public, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
 		return nil, "", errors.New("this is not a public key: want a line such as `ssh-ed25519 AAAA… name`")
@@ -31,8 +44,7 @@ func ParsePublicKey(line string) (key ed25519.PublicKey, comment string, err err
 	if len(options) > 0 || len(strings.TrimSpace(string(rest))) > 0 {
 		return nil, "", errors.New("want one public key alone, without options")
 	}
-	key, err = ed25519Of(public)
-	return key, comment, err
+	return public, comment, nil
 }
 
 func ed25519Of(public ssh.PublicKey) (ed25519.PublicKey, error) {

@@ -8,8 +8,14 @@ import (
 	"github.com/alkdev/alknet/go/wire"
 )
 
-// keepBuffer is the largest write buffer kept for the next batch.
-const keepBuffer = 1 << 20
+const (
+	// keepBuffer is the largest write buffer kept for the next batch.
+	keepBuffer = 1 << 20
+	// smallBuffer is what is kept for good; a larger one goes after quietBatches in a
+	// row that would have fitted it.
+	smallBuffer  = 4 << 10
+	quietBatches = 16
+)
 
 // output gathers frames for one stream and writes them in batches: whoever adds a
 // frame while a write is under way leaves it to the writer.
@@ -28,6 +34,7 @@ type output struct {
 	broken bool      // a write failed: drop everything
 	held   bool      // leave what waits until hold(false)
 	batch  uint64    // numbers the contents of buf
+	light  int       // how many batches in a row were small
 }
 
 func newOutput(s *Session, w io.Writer, finish func()) *output {
@@ -155,7 +162,10 @@ func (o *output) take() []byte {
 func (o *output) wrote(full []byte, err error) {
 	dropped := len(full)
 	o.mu.Lock()
-	if cap(full) <= keepBuffer {
+	if o.light++; len(full) > smallBuffer {
+		o.light = 0
+	}
+	if cap(full) <= smallBuffer || cap(full) <= keepBuffer && o.light < quietBatches {
 		o.spare = full
 	}
 	if err != nil {

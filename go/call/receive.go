@@ -11,6 +11,7 @@ const streamBuffer = 4 << 10
 
 func (s *Session) readMain() {
 	_, err := s.read(s.reader, s.out)
+	s.reader.Done()
 	s.out.hold(false)
 	s.readEnded(err)
 }

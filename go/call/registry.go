@@ -18,13 +18,14 @@ var ErrDuplicate = errors.New("already registered")
 
 // operation is a registered spec with what was prepared from it.
 type operation struct {
-	spec       OperationSpec
-	input      *schema
-	output     *schema
-	handler    handler
-	authority  *auth.Identity
-	reach      []pattern
-	underRules atomic.Pointer[ruledScopes]
+	spec        OperationSpec
+	input       *schema
+	output      *schema
+	handler     handler
+	authority   *auth.Identity
+	reach       []pattern
+	credentials []string // services
+	underRules  atomic.Pointer[ruledScopes]
 }
 
 // Registry holds a node's operations. It is safe for concurrent use; looking up
@@ -38,6 +39,7 @@ type Registry struct {
 	router       atomic.Pointer[Router]
 	upstream     atomic.Pointer[Upstream]
 	services     atomic.Pointer[map[string]Service]
+	credentials  atomic.Pointer[CredentialProvider]
 	changes      changes
 }
 

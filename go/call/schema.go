@@ -14,7 +14,10 @@ import (
 )
 
 // schema is a compiled JSON Schema; nil accepts everything.
-type schema struct{ compiled *jsonschema.Schema }
+type schema struct {
+	compiled *jsonschema.Schema
+	shape    *shape // nil when it has none
+}
 
 // refuseLoader keeps a schema from naming files and addresses: compiling must not
 // make the node read anything.
@@ -54,7 +57,7 @@ func compileSchema(operation, member string, text json.RawMessage) (*schema, err
 	if err != nil {
 		return fail(err)
 	}
-	return &schema{compiled}, nil
+	return &schema{compiled, shapeOf(compiled)}, nil
 }
 
 // violation is one entry of an INVALID_INPUT error's details.
@@ -77,6 +80,9 @@ func (s *schema) check(text []byte) (found []violation) {
 			found = []violation{{"", "cannot be checked"}}
 		}
 	}()
+	if s.shape != nil && s.shape.fitsObject(text) {
+		return nil
+	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return []violation{{"", "cannot be read: " + err.Error()}}

@@ -168,11 +168,10 @@ func (s *Session) start() {
 		s.alive = time.AfterFunc(s.cfg.Limits.PingInterval, s.probe)
 		s.mu.Unlock()
 	}
-	go func() {
-		<-s.ctx.Done()
+	context.AfterFunc(s.ctx, func() {
 		s.work.Wait()
 		close(s.done)
-	}()
+	})
 }
 
 // run starts a goroutine of the session.

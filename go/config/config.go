@@ -20,6 +20,7 @@ type Config struct {
 	Limits     Limits     `toml:"limits" json:"limits"`
 	Log        Log        `toml:"log" json:"log"`
 	Audit      Audit      `toml:"audit" json:"audit"`
+	Secrets    Secrets    `toml:"secrets" json:"secrets" restart:"yes"`
 	Traces     Traces     `toml:"traces" json:"traces"`
 
 	origins map[string]Origin // by key, of what was set
@@ -87,7 +88,8 @@ type Auth struct {
 
 // Key is an authorized key, or an authority whose certificates are accepted.
 type Key struct {
-	// PublicKey is a line "ssh-ed25519 AAAA… name".
+	// PublicKey is a line "ssh-ed25519 AAAA… name"; an authority's key may also be ECDSA,
+	// or RSA of 2048 to 8192 bits.
 	PublicKey string `toml:"public_key" json:"publicKey" required:"yes"`
 	// Scopes are what the key may do; without it, the default scopes.
 	Scopes []string `toml:"scopes" json:"scopes,omitempty"`
@@ -267,4 +269,34 @@ func local(address string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Secrets says where the binary's node has the keys of a phrase from, and what of
+// them callers may use.
+type Secrets struct {
+	// Identity takes the node's key from a phrase in place of node.key. The store stays
+	// unlocked until the node ends.
+	Identity bool `toml:"identity" json:"identity"`
+	// PhraseFile is the file of the phrase, which only its owner may read. Without it
+	// the phrase is asked for on the terminal.
+	PhraseFile string `toml:"phrase_file" json:"phraseFile,omitempty" path:"yes"`
+	// PassphraseFile is the file of the phrase's passphrase, which only its owner may
+	// read. Without it there is none.
+	PassphraseFile string `toml:"passphrase_file" json:"passphraseFile,omitempty" path:"yes"`
+	// RequireLockedMemory fails where the system refuses to lock memory against
+	// swapping.
+	RequireLockedMemory bool `toml:"require_locked_memory" json:"requireLockedMemory"`
+	// Service is the address of another process that has the phrase, as `alknet service`
+	// prints it.
+	Service string `toml:"service" json:"service,omitempty"`
+	// Offer lists what callers with the scope secrets:NAME may do with the keys:
+	// publicKey, sign, encrypt, decrypt and derive.
+	Offer []string `toml:"offer" json:"offer,omitempty"`
+	// OfferDerive is the second switch of derive, which gives out private keys.
+	OfferDerive bool `toml:"offer_derive" json:"offerDerive"`
+	// Paths are the paths below which callers may use keys. Without it that is m/74'/3'.
+	Paths []string `toml:"paths" json:"paths,omitempty"`
+	// Credentials is the folder of the credentials that handlers sign in elsewhere with.
+	// Without it that is credentials in the state folder.
+	Credentials string `toml:"credentials" json:"credentials,omitempty" path:"yes"`
 }

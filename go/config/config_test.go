@@ -63,6 +63,9 @@ func TestFull(t *testing.T) {
 			{Target: "*.internal.example.com:5432", Action: "allow", Principals: []string{"db:read"}}, {Target: "[2001:db8::1]:80-90", Action: "deny"},
 		}},
 		Limits: Default().Limits, Log: Log{Level: "debug", Format: "json"}, Audit: Audit{File: "/var/log/alknet/audit.jsonl"},
+		Secrets: Secrets{
+			Service: "unix:///run/alknet/secrets.sock", Offer: []string{"publicKey", "sign"}, Paths: []string{"m/74'/3'/7'"}, Credentials: "etc/credentials",
+		},
 		Traces: Traces{Endpoint: "http://127.0.0.1:4318/v1/traces", Headers: map[string]string{"authorization": "Bearer s3cret"}, Ratio: 0.5},
 	}
 	want.Limits.ConnectionsPerAddress, want.Limits.OpenTimeout = 8, Duration(1500*time.Millisecond)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -190,6 +191,48 @@ func (v *validation) traces() {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		v.fail("traces.endpoint", "want a URL such as http://127.0.0.1:4318/v1/traces")
+	}
+}
+
+// secretOperations are what a store offers to callers.
+var secretOperations = []string{"publicKey", "sign", "encrypt", "decrypt", "derive"}
+
+// secrets quotes no value: a phrase may have been given where it does not belong.
+func (v *validation) secrets() {
+	s := v.config.Secrets
+	derive := false
+	for i, name := range s.Offer {
+		derive = derive || name == "derive"
+		if !slices.Contains(secretOperations, name) {
+			v.fail(fmt.Sprintf("secrets.offer[%d]", i), "want one of %s", list(secretOperations))
+		}
+	}
+	switch {
+	case s.Identity && s.Service != "":
+		v.fail("secrets.service", "choose one of secrets.service and secrets.identity")
+	case s.Identity && v.config.Node.Key != "":
+		v.fail("secrets.identity", "choose one of node.key and secrets.identity")
+	case s.Service != "" && derive:
+		v.fail("secrets.offer", "a secret service gives out no private keys: leave derive out")
+	case derive != s.OfferDerive:
+		at := map[bool]string{true: "secrets.offer", false: "secrets.offer_derive"}[derive] // the one that is there
+		v.fail(at, "derive gives out private keys, so it takes two switches: derive in secrets.offer (--offer-secrets), and secrets.offer_derive (--offer-secret-derive)")
+	}
+	for _, k := range []struct {
+		key       string
+		given     bool
+		ofService bool // it goes with a service too
+	}{
+		{"phrase_file", s.PhraseFile != "", false}, {"passphrase_file", s.PassphraseFile != "", false}, {"require_locked_memory", s.RequireLockedMemory, false},
+		{"offer", len(s.Offer) > 0, true}, {"paths", len(s.Paths) > 0, true}, {"credentials", s.Credentials != "", true},
+	} {
+		switch {
+		case !k.given || s.Identity || k.ofService && s.Service != "":
+		case k.ofService:
+			v.fail("secrets."+k.key, "this goes with secrets.identity (--identity-from-secret) or secrets.service (--secret-service)")
+		default:
+			v.fail("secrets."+k.key, "this goes with secrets.identity (--identity-from-secret)")
+		}
 	}
 }
 

@@ -22,6 +22,7 @@ func (c *Config) Validate() error {
 	v.forwarding()
 	v.limits()
 	v.traces()
+	v.secrets()
 	return v.errors.sorted()
 }
 

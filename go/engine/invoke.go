@@ -13,8 +13,9 @@ import (
 	"github.com/alkdev/alknet/go/transport"
 )
 
-// abiVersion is ALK_ABI_VERSION, as `version` tells it.
-const abiVersion = 3
+// ABIVersion is ALK_ABI_VERSION: the version of the messages, which both sides of a pipe
+// must have in common.
+const ABIVersion = 3
 
 // Invoke carries out a synchronous operation; ok false means that answer is an
 // error object. The caller wipes input and answer.
@@ -31,7 +32,7 @@ func Invoke(name string, input []byte) (answer []byte, ok bool) {
 func invoked(name string, input []byte) (any, error) {
 	switch name {
 	case "version":
-		return map[string]any{"version": Version, "go": runtime.Version(), "abi": abiVersion}, nil
+		return map[string]any{"version": Version, "go": runtime.Version(), "abi": ABIVersion}, nil
 	case "generateKey":
 		return generateKey(string(input))
 	case "publicKey":

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/credential"
 	"github.com/alkdev/alknet/go/secret"
 )
 
@@ -176,6 +177,10 @@ func AsError(err error) *call.Error {
 	var refusal *secret.Error
 	if errors.As(err, &refusal) {
 		return &call.Error{Code: call.Code(refusal.Code), Message: refusal.Message}
+	}
+	var kept *credential.Error
+	if errors.As(err, &kept) {
+		return &call.Error{Code: call.Code(kept.Code), Message: kept.Message, Retryable: kept.Code == credential.Unavailable}
 	}
 	return call.Errorf(call.CodeOf(err), "%w", err)
 }

@@ -33,6 +33,12 @@ var secretOperations = map[string]secretOperation{
 	"password":    onStore(password),
 	"rawPassword": onStore(rawPassword),
 
+	"credentialAdd":    onStore(addCredential),
+	"credentialGet":    onStore(getCredential),
+	"credentialSecret": onStore(credentialSecret),
+	"credentialList":   onStore(listCredentials),
+	"credentialRemove": onStore(removeCredential),
+
 	"sign":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Sign(input) }),
 	"seal":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Seal(input) }),
 	"open":             onKey(func(k *key, _, input []byte) ([]byte, error) { return k.Open(input) }),

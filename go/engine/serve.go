@@ -136,7 +136,14 @@ func (s *serving) load() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(from)
+	cfg, err := config.Load(from)
+	if err != nil {
+		return nil, err
+	}
+	if secrets := cfg.Secrets; secrets.Identity || secrets.Service != "" {
+		return nil, cfg.Errorf("secrets", "these are of the binary's node: give this one the option identity, of a SecretStore")
+	}
+	return cfg, nil
 }
 
 func (s *serving) grants() ([]auth.Grant, error) {

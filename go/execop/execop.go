@@ -63,8 +63,10 @@ const Failed call.Code = "PROGRAM_FAILED"
 
 // Register offers a program under spec. command is the program, which is looked for
 // as a shell would, and its arguments. Unless the spec says who may call it, callers
-// need the scope namespace:operation, bash:run for /bash/run.
-func (r *Runner) Register(registry *call.Registry, spec call.OperationSpec, command []string) error {
+// need the scope namespace:operation, bash:run for /bash/run. credentials are services
+// whose credentials the program gets on a file descriptor of its own, a line of JSON
+// each: see the variable ALKNET_CREDENTIALS_FD.
+func (r *Runner) Register(registry *call.Registry, spec call.OperationSpec, command []string, credentials ...string) error {
 	if len(command) == 0 || command[0] == "" {
 		return fmt.Errorf("operation %s: no program is named", spec.Name)
 	}
@@ -82,11 +84,15 @@ func (r *Runner) Register(registry *call.Registry, spec call.OperationSpec, comm
 	if len(a.RequiredScopes) == 0 && len(a.RequiredScopesAny) == 0 && a.ResourceType == "" {
 		a.RequiredScopes = []string{DefaultScope(spec.Name)}
 	}
-	p := &program{runner: r, path: path, args: command}
-	if spec.Type == call.TypeSubscription {
-		return registry.HandleStream(spec, p.stream)
+	p := &program{runner: r, path: path, args: command, credentials: credentials}
+	if len(credentials) > 0 && !passesDescriptors {
+		return fmt.Errorf("operation %s: this system passes no file descriptor to a program, on which it would get its credentials", spec.Name)
 	}
-	return registry.Handle(spec, p.call)
+	may := call.WithCredentials(credentials...)
+	if spec.Type == call.TypeSubscription {
+		return registry.HandleStream(spec, p.stream, may)
+	}
+	return registry.Handle(spec, p.call, may)
 }
 
 // DefaultScope is the scope that callers of an operation need whose spec names none.

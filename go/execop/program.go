@@ -20,6 +20,8 @@ type program struct {
 	runner *Runner
 	path   string
 	args   []string
+
+	credentials []string // services
 }
 
 // call answers a query or a mutation.

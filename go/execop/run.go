@@ -39,9 +39,14 @@ func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 		<-r.running
 		return nil, fmt.Errorf("start %s: %w", p.path, err)
 	}
+	given, err := p.openCredentials(ctx, req)
+	if err != nil {
+		return fail(err)
+	}
 	// A pipe of our own: with that of exec.Cmd, Wait would close it before it is read.
 	stdout, theirs, err := os.Pipe()
 	if err != nil {
+		given.close()
 		return fail(err)
 	}
 	stderr := &logWriter{logger: r.cfg.Logger.With("operation", req.Operation(), "request", req.ID())}
@@ -50,16 +55,20 @@ func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 		Stdin: bytes.NewReader(slices.Concat(req.Input(), []byte{'\n'})), Stdout: theirs, Stderr: stderr,
 		WaitDelay: r.cfg.Grace, // for stdin and stderr, once it has ended
 	}
+	given.pass(cmd)
 	ownGroup(cmd)
 	err = cmd.Start()
 	_ = theirs.Close()
 	if err != nil {
+		given.close()
 		_ = stdout.Close()
 		return fail(err)
 	}
+	given.write()
 	s := &run{cmd: cmd, stdout: stdout, grace: r.cfg.Grace, over: make(chan struct{})}
 	go func() {
 		s.err = s.reap()
+		given.ended()
 		stderr.flush()
 		<-r.running
 		close(s.over)

@@ -12,6 +12,7 @@ import (
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/secret"
 	"github.com/alkdev/alknet/go/transport"
 )
 
@@ -110,11 +111,11 @@ func (l *credentialLoader) authorizedKeys() {
 func (l *credentialLoader) revokedKeys() {
 	const key = "auth.revoked_keys"
 	path, data := l.file(key, l.cfg.Auth.RevokedKeys, "")
-	revoked, err := auth.ParseRevokedKeys(path, data)
+	revoked, authorities, err := auth.ParseRevokedKeys(path, data)
 	if err != nil {
 		l.fail(key, path, err)
 	}
-	l.Revoked = revoked
+	l.Revoked, l.RevokedAuthorities = revoked, authorities
 }
 
 func (l *credentialLoader) apiKeyFile() {
@@ -148,13 +149,10 @@ func (l *credentialLoader) apiKeys(key string, keys []config.APIKey) {
 }
 
 func (l *credentialLoader) key(key string, k config.Key) {
-	public, comment, err := auth.ParsePublicKey(k.PublicKey)
-	if err != nil {
+	grant := auth.Grant{Scopes: k.Scopes, Resources: k.Resources, Expires: k.Expires, CertAuthority: k.CertAuthority, Principals: k.Principals}
+	if err := grant.SetKey(k.PublicKey); err != nil {
 		l.bad = append(l.bad, l.cfg.Errorf(key+".public_key", "%w", err))
 		return
-	}
-	grant := auth.Grant{
-		Key: public, Comment: comment, Scopes: k.Scopes, Resources: k.Resources, Expires: k.Expires, CertAuthority: k.CertAuthority, Principals: k.Principals,
 	}
 	if len(k.From) > 0 {
 		if err := grant.RestrictFrom(k.From); err != nil {
@@ -220,6 +218,11 @@ func Check(cfg *config.Config, home string) error {
 	for i, rule := range cfg.Access {
 		if err := call.CheckPattern(rule.Path); err != nil {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("access[%d].path", i), "%w", err))
+		}
+	}
+	for i, path := range cfg.Secrets.Paths {
+		if _, err := secret.ParsePath(path); err != nil {
+			bad = append(bad, cfg.Errorf(fmt.Sprintf("secrets.paths[%d]", i), "%w", err))
 		}
 	}
 	if _, err := loadCertificate(cfg); err != nil {

@@ -95,7 +95,6 @@ type Session struct {
 	Remote    net.Addr          // the other side's address
 	Key       ed25519.PublicKey // the other side's key, nil if it proved none
 
-	revoked  chan struct{}
 	revoking sync.Once
 	onExpiry func()
 
@@ -187,18 +186,22 @@ func (h *Head) accept(ln *transport.Listener) {
 			return // the listener is closed
 		}
 		h.serving.Go(func() {
-			defer func() {
-				if p := recover(); p != nil {
-					h.cfg.Logger.Error("a connection met a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-					_ = conn.Close()
-				}
-			}()
+			defer h.recover(conn)
 			h.serve(conn)
 		})
 	}
 }
 
-// serve runs one connection to its end.
+// recover makes a defect the end of the connection that met it.
+func (h *Head) recover(conn transport.Conn) {
+	if p := recover(); p != nil {
+		h.cfg.Logger.Error("a connection met a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		_ = conn.Close()
+	}
+}
+
+// serve opens the session of one connection. Nothing of the head runs for a session
+// that is idle: what comes at its end is called then.
 func (h *Head) serve(conn transport.Conn) {
 	policy := h.policy.Load()
 	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
@@ -212,23 +215,40 @@ func (h *Head) serve(conn transport.Conn) {
 		}
 		return
 	}
-	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey(), revoked: make(chan struct{})}
+	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
 	s.onExpiry = func() { h.recheck(s) }
-	if id := s.Identity(); id != nil {
-		if !h.gate.enter(&policy.Admission, id.ID) {
-			s.End(call.Errorf(call.ResourceExhausted, "this identity has as many sessions as it may have: close one of them"))
-			return
-		}
-		defer h.gate.exit(id.ID)
-	}
-	if draining := h.enter(s); draining != nil {
-		s.Shutdown(draining, shuttingDown) // its calls may have begun
+	id := s.Identity()
+	if id != nil && !h.gate.enter(&policy.Admission, id.ID) {
+		s.End(call.Errorf(call.ResourceExhausted, "this identity has as many sessions as it may have: close one of them"))
 		return
 	}
-	if h.cfg.OnSession != nil {
+	draining := h.enter(s)
+	told := make(chan struct{})
+	defer close(told)
+	h.serving.Add(1)
+	context.AfterFunc(s.Context(), func() {
+		defer h.serving.Done()
+		defer h.recover(conn)
+		<-s.Done()
+		<-told
+		if id != nil {
+			h.gate.exit(id.ID)
+		}
+		if draining == nil {
+			h.left(s)
+		}
+	})
+	switch {
+	case draining != nil:
+		s.Shutdown(draining, shuttingDown) // its calls may have begun
+	case h.cfg.OnSession != nil:
 		h.cfg.OnSession(s)
 	}
-	s.wait()
+}
+
+// left forgets a session that has ended.
+func (h *Head) left(s *Session) {
+	s.stopWatching()
 	h.mu.Lock()
 	delete(h.sessions, s)
 	h.mu.Unlock()

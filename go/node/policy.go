@@ -85,7 +85,7 @@ func (h *Head) recheck(s *Session) bool {
 	return true
 }
 
-// revoke has a session ended by the goroutine that serves it.
+// revoke ends a session, on a goroutine of its own: the other side is told first.
 func (h *Head) revoke(s *Session) {
 	id := ""
 	if identity := s.Identity(); identity != nil {
@@ -93,17 +93,12 @@ func (h *Head) revoke(s *Session) {
 	}
 	s.revoking.Do(func() {
 		h.cfg.Logger.Warn("session revoked", "identity", id, "addr", host(s.Remote), "transport", s.Transport)
-		close(s.revoked)
+		go s.End(call.Errorf(call.Unauthenticated, "the credential of this session is not accepted any more"))
 	})
 }
 
-// wait returns when the session has ended, by itself or because it was revoked.
-func (s *Session) wait() {
-	select {
-	case <-s.Done():
-	case <-s.revoked:
-		s.End(call.Errorf(call.Unauthenticated, "the credential of this session is not accepted any more"))
-	}
+// stopWatching ends what watchExpiry has begun, for good.
+func (s *Session) stopWatching() {
 	s.judging.Lock()
 	defer s.judging.Unlock()
 	s.ended = true

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/credential"
 	"github.com/alkdev/alknet/go/secret"
 	"github.com/alkdev/alknet/go/service"
 )
@@ -238,6 +239,9 @@ func (s *secrets) encrypt(ctx context.Context, input json.RawMessage, use *secre
 		return nil, err
 	}
 	use.version = in.Version
+	if credential.IsEntry(in.Plaintext) {
+		return nil, call.Errorf(call.Forbidden, "this is a credential of a node: it is sealed by `alknet credential add`, not for callers")
+	}
 	if _, err := secret.SealingPath(in.Version); err != nil {
 		return nil, err // 0 would mean the current one
 	}
@@ -259,6 +263,9 @@ func (s *secrets) decrypt(ctx context.Context, input json.RawMessage, use *secre
 		return nil, err
 	}
 	defer clear(plaintext)
+	if credential.IsEntry(plaintext) {
+		return nil, call.Errorf(call.Forbidden, "this is a credential of the node, which does not leave it")
+	}
 	return jsonWithBytes(`{"plaintext":"`, plaintext, `"}`), nil
 }
 

@@ -75,7 +75,7 @@ type EagerWriter interface {
 }
 
 // EagerSize is the largest TryWrite, in bytes.
-const EagerSize = 16 << 10
+const EagerSize = 64 << 10
 
 // byteConn is a Conn over one ordered byte stream.
 type byteConn struct {

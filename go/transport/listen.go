@@ -308,8 +308,9 @@ func (l *Listener) admit(raw net.Conn) (release func(), ok bool) {
 var errTurnedAway = errors.New("turned away")
 
 // guard puts the gate before a QUIC transport, and closes it for good once the
-// listener has stopped: without a quic.Listener its clients would hear nothing.
-func (l *Listener) guard(transport *quic.Transport) {
+// listener has stopped: without a quic.Listener its clients would hear nothing. admitted
+// is called for each connection that is let in, with a context that ends with it.
+func (l *Listener) guard(transport *quic.Transport, admitted func(ctx context.Context)) {
 	gate := l.cfg.Gate
 	if gate != nil {
 		transport.VerifySourceAddress = gate.Suspicious
@@ -318,14 +319,14 @@ func (l *Listener) guard(transport *quic.Transport) {
 		if l.stopped.Load() {
 			return nil, errTurnedAway
 		}
-		if gate == nil {
-			return ctx, nil
+		if gate != nil {
+			release, ok := gate.Admit(info.RemoteAddr)
+			if !ok {
+				return nil, errTurnedAway
+			}
+			context.AfterFunc(ctx, release)
 		}
-		release, ok := gate.Admit(info.RemoteAddr)
-		if !ok {
-			return nil, errTurnedAway
-		}
-		context.AfterFunc(ctx, release)
+		admitted(ctx)
 		return ctx, nil
 	}
 }
@@ -337,7 +338,15 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
 	transport := &quic.Transport{Conn: socket, StatelessResetKey: key}
-	l.guard(transport)
+	// quic-go refuses a connection whose handshake is done while 32 others wait to be
+	// accepted, which is soon so on a busy machine. Hence one goroutine accepts for each
+	// connection that is let in, beside the one below.
+	var accepting atomic.Pointer[quic.Listener]
+	l.guard(transport, func(ctx context.Context) {
+		if ln := accepting.Load(); ln != nil {
+			l.run(func() { l.acceptQUIC(ctx, ln) })
+		}
+	})
 	l.closers = append(l.closers, transport.Close, socket.Close)
 	config, err := serverTLS(l.cfg)
 	if err != nil {
@@ -348,6 +357,7 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
 	l.kinds = append(l.kinds, KindQUIC)
+	accepting.Store(ln)
 	l.run(func() {
 		for {
 			conn, err := ln.Accept(l.ctx)
@@ -358,6 +368,13 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 		}
 	})
 	return nil
+}
+
+// acceptQUIC accepts one connection, which need not be the one that ctx belongs to.
+func (l *Listener) acceptQUIC(ctx context.Context, ln *quic.Listener) {
+	if conn, err := ln.Accept(ctx); err == nil {
+		l.prepareQUIC(conn)
+	}
 }
 
 // prepareQUIC waits for the main stream of a connection whose handshake is done.

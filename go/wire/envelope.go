@@ -111,6 +111,39 @@ func Members(text []byte, visit func(name, value []byte)) bool {
 	return err == nil && s.pos == len(text)
 }
 
+// Items calls visit for each element of the JSON array text, in order, with its raw
+// value, which is valid only as long as text is. It reports whether text is an array,
+// whole and well-formed.
+func Items(text []byte, visit func(value []byte)) bool {
+	s := scanner{data: text}
+	s.skipSpace()
+	if s.pos >= len(text) || text[s.pos] != '[' {
+		return false
+	}
+	s.pos++
+	s.skipSpace()
+	more := s.pos >= len(text) || text[s.pos] != ']'
+	if !more {
+		s.pos++
+	}
+	for more {
+		s.skipSpace()
+		from := s.pos
+		if !s.value() {
+			return false
+		}
+		visit(text[from:s.pos])
+		s.skipSpace()
+		if s.pos >= len(text) || text[s.pos] != ',' && text[s.pos] != ']' {
+			return false
+		}
+		more = text[s.pos] == ','
+		s.pos++
+	}
+	s.skipSpace()
+	return s.pos == len(text)
+}
+
 func members(text []byte, s *scanner, visit func(name, value []byte) *ProtocolError) error {
 	notJSON := protocolErrorNotJSON
 	s.pos++ // '{'

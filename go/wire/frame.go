@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 const (
@@ -17,18 +18,28 @@ const (
 	// HeaderSize is how many bytes of length stand before a frame's body.
 	HeaderSize = 4
 
-	// readBuffer holds a burst of small frames, which are then parsed in place.
+	// idleBuffer is what a reader holds while it waits, and readBuffer what it borrows
+	// while frames come in bursts: they are parsed in place.
+	idleBuffer = 2 << 10
 	readBuffer = 64 << 10
+	// quiet is how many reads in a row must have needed no more than an idleBuffer
+	// before a readBuffer is given back.
+	quiet = 16
 	// growStep bounds what a frame that was announced but not sent can reserve.
 	growStep = 256 << 10
 )
 
 // Reader splits a byte stream into frames. It is not safe for concurrent use.
 type Reader struct {
-	r     *bufio.Reader
+	r     *bufio.Reader // own, or one of readBuffers that reads from own
+	own   *bufio.Reader
+	grows bool // whether it may borrow one
 	limit uint32
 	skip  int    // bytes of the last body that are still in r's buffer
 	large []byte // a body that did not fit r's buffer
+
+	since int // bytes of frames since r was empty
+	light int // how often in a row that was little
 
 	budget   Budget
 	reserved int // bytes, of the large body
@@ -46,23 +57,68 @@ type Budget interface {
 // has reserved is released by the following Next, or by Done.
 func (r *Reader) SetBudget(b Budget) { r.budget = b }
 
-// Done releases what the reader has reserved; it is not used after that.
+// Done gives back what the reader has reserved and borrowed; it is not used after
+// that, nor is a body that it has returned and that was not the caller's to keep.
 func (r *Reader) Done() {
+	r.release()
+	r.shrink()
+}
+
+func (r *Reader) release() {
 	if r.reserved > 0 {
 		r.budget.Release(r.reserved)
 		r.reserved = 0
 	}
 }
 
-// NewReader returns a Reader of frames whose bodies are at most limit bytes;
-// zero means DefaultMaxFrame, and more than MaxMaxFrame is cut to it.
-func NewReader(r io.Reader, limit int) *Reader {
-	return NewReaderSize(r, limit, readBuffer)
+// readBuffers are shared by all readers: few sessions of many are busy at a time.
+var readBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, readBuffer) }}
+
+// grow borrows a large buffer, which goes on where the reader's own stands.
+func (r *Reader) grow() {
+	r.r = readBuffers.Get().(*bufio.Reader)
+	r.r.Reset(r.own)
+	r.light = 0
 }
 
-// NewReaderSize is NewReader with a read buffer of at least size bytes.
+// shrink gives a borrowed buffer back, with what it holds.
+func (r *Reader) shrink() {
+	if r.r == r.own {
+		return
+	}
+	r.r.Reset(nil)
+	readBuffers.Put(r.r)
+	r.r = r.own
+}
+
+// rest gives a borrowed buffer back after so many reads that did not need it. It is
+// called between frames.
+func (r *Reader) rest() {
+	if r.r == r.own || r.r.Buffered() > 0 {
+		return
+	}
+	if r.since > idleBuffer {
+		r.light = 0
+	} else if r.light++; r.light >= quiet {
+		r.shrink()
+	}
+	r.since = 0
+}
+
+// NewReader returns a Reader of frames whose bodies are at most limit bytes;
+// zero means DefaultMaxFrame, and more than MaxMaxFrame is cut to it. It holds a
+// buffer of 2 KiB, and one of 64 KiB while frames come in bursts.
+func NewReader(r io.Reader, limit int) *Reader {
+	reader := NewReaderSize(r, limit, idleBuffer)
+	reader.grows = true
+	return reader
+}
+
+// NewReaderSize is NewReader with a read buffer of size bytes throughout, and at
+// least 16.
 func NewReaderSize(r io.Reader, limit, size int) *Reader {
-	reader := &Reader{r: bufio.NewReaderSize(r, size)}
+	own := bufio.NewReaderSize(r, size)
+	reader := &Reader{r: own, own: own}
 	reader.SetLimit(limit)
 	return reader
 }
@@ -88,7 +144,8 @@ func (r *Reader) Next() ([]byte, error) {
 		r.skip = 0
 	}
 	r.large = nil
-	r.Done()
+	r.release()
+	r.rest()
 	header, err := r.r.Peek(HeaderSize)
 	if err != nil {
 		if errors.Is(err, io.EOF) && len(header) > 0 {
@@ -104,6 +161,10 @@ func (r *Reader) Next() ([]byte, error) {
 		return nil, protocolError(ClassLength, fmt.Sprintf("the frame's length %d is over the limit of %d bytes", n, r.limit))
 	}
 	size := int(n)
+	r.since += HeaderSize + size
+	if r.grows && r.r == r.own && HeaderSize+size <= readBuffer && (HeaderSize+size > idleBuffer || r.r.Buffered() == idleBuffer) {
+		r.grow() // the frame is larger than its own buffer, or more has come than that holds
+	}
 	if HeaderSize+size <= r.r.Size() {
 		frame, err := r.r.Peek(HeaderSize + size)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -46,6 +47,8 @@ func loadVectors(tb testing.TB) vectors {
 // readAll reads frames until the stream ends; a clean end is a nil error.
 func readAll(r io.Reader, size int) ([]Envelope, error) {
 	frames := NewReaderSize(r, DefaultMaxFrame, size)
+	frames.grows = size == idleBuffer // as NewReader has it
+	defer frames.Done()
 	var all []Envelope
 	for {
 		body, err := frames.Next()
@@ -166,6 +169,67 @@ func TestAnnouncedLengthCostsNoMemory(t *testing.T) {
 	}
 }
 
+// bursts gives one burst a read, as a socket does.
+type bursts [][]byte
+
+func (b *bursts) Read(p []byte) (int, error) {
+	if len(*b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, (*b)[0])
+	if (*b)[0] = (*b)[0][n:]; len((*b)[0]) == 0 {
+		*b = (*b)[1:]
+	}
+	return n, nil
+}
+
+// A reader holds a large buffer only while more comes at a time than its own holds, and
+// all frames come through, wherever the buffers change.
+func TestReaderHoldsLittleWhileQuiet(t *testing.T) {
+	frame := func(id, size int) []byte {
+		return AppendEnvelope(nil, Responded, strconv.Itoa(id), []byte(`"`+strings.Repeat("x", size)+`"`))
+	}
+	var input bursts
+	count := 0
+	add := func(frames, size int) {
+		var burst []byte
+		for range frames {
+			burst = append(burst, frame(count, size)...)
+			count++
+		}
+		input = append(input, burst)
+	}
+	add(1, 100)           // its own buffer does
+	busy := count         // from here on it needs the large one
+	for range 3 * quiet { // also beside frames that come alone
+		add(100, 100)        // more than its own buffer holds
+		add(1, idleBuffer)   // a frame that does not fit it
+		add(1, 2*readBuffer) // nor the large one
+		add(1, 100)
+	}
+	last := count
+	for range quiet + 1 {
+		add(1, 100)
+	}
+	frames := NewReader(&input, 0)
+	for i := range count {
+		body, err := frames.Next()
+		if err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+		env, err := ParseEnvelope(body)
+		if err != nil || env.ID != strconv.Itoa(i) {
+			t.Fatalf("frame %d is %q, %v", i, env.ID, err)
+		}
+		if borrowed := frames.r != frames.own; borrowed != (i >= busy && i < last+quiet) && i != last+quiet-1 {
+			t.Fatalf("frame %d of %d: a large buffer is held: %v", i, count, borrowed)
+		}
+	}
+	if _, err := frames.Next(); err != io.EOF || frames.r != frames.own {
+		t.Errorf("at the end: %v, a large buffer is held: %v", err, frames.r != frames.own)
+	}
+}
+
 func TestLargeFrame(t *testing.T) {
 	payload := []byte(`"` + strings.Repeat("é", 3<<20) + `"`)
 	stream := AppendEnvelope(nil, Responded, "1", payload)
@@ -202,6 +266,15 @@ func FuzzParseEnvelope(f *testing.F) {
 		if whole = whole && s.pos == len(body); whole != json.Valid(body) {
 			t.Fatalf("scanner says %v, encoding/json %v", whole, !whole)
 		}
+		var items []json.RawMessage
+		array := json.Unmarshal(body, &items) == nil && items != nil
+		if n := 0; Items(body, func(item []byte) {
+			if n++; array && string(items[n-1]) != string(item) {
+				t.Fatalf("element %d is %q, want %q", n, item, items[n-1])
+			}
+		}) != array || array && n != len(items) {
+			t.Fatalf("Items has seen %d elements, want %d", n, len(items))
+		}
 		env, err := ParseEnvelope(body)
 		if err != nil {
 			var bad *ProtocolError
@@ -237,22 +310,93 @@ func FuzzReader(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		small, errSmall := readAll(bytes.NewReader(stream), 16)
 		large, errLarge := readAll(iotest.OneByteReader(bytes.NewReader(stream)), 4096)
+		grown, errGrown := readAll(bytes.NewReader(stream), idleBuffer)
 		if !reflect.DeepEqual(small, large) || (errSmall == nil) != (errLarge == nil) {
 			t.Fatalf("the size of the buffer changed the result: %v, %v", errSmall, errLarge)
+		}
+		if !reflect.DeepEqual(small, grown) || (errSmall == nil) != (errGrown == nil) {
+			t.Fatalf("a buffer that grows changed the result: %v, %v", errSmall, errGrown)
 		}
 	})
 }
 
-func BenchmarkParseEnvelope100B(b *testing.B) { benchmarkParse(b, 100) }
-func BenchmarkParseEnvelope1MB(b *testing.B)  { benchmarkParse(b, 1_000_000) }
+func BenchmarkParseEnvelope100B(b *testing.B)  { benchmark(b, 100, parse) }
+func BenchmarkParseEnvelope1MB(b *testing.B)   { benchmark(b, 1_000_000, parse) }
+func BenchmarkAppendEnvelope100B(b *testing.B) { benchmark(b, 100, encode) }
+func BenchmarkAppendEnvelope1MB(b *testing.B)  { benchmark(b, 1_000_000, encode) }
+func BenchmarkReader100B(b *testing.B)         { benchmark(b, 100, split) }
 
-func benchmarkParse(b *testing.B, size int) {
-	body := AppendEnvelope(nil, Responded, "17", []byte(`{"output":{"seq":1,"kind":"bench","data":"`+strings.Repeat("abcdefghij", size/10)+`"}}`))[4:]
-	b.SetBytes(int64(len(body)))
+// hotPath prepares one operation on a frame; what it returns is measured.
+type hotPath func(payload []byte) func() error
+
+func parse(payload []byte) func() error {
+	body := AppendEnvelope(nil, Responded, "17", payload)[HeaderSize:]
+	return func() error {
+		_, err := ParseEnvelope(body)
+		return err
+	}
+}
+
+func encode(payload []byte) func() error {
+	var kept []byte
+	return func() error {
+		kept = AppendEnvelope(kept[:0], Responded, "17", payload)
+		return nil
+	}
+}
+
+// endless gives the same bytes again and again.
+type endless struct {
+	frame []byte
+	at    int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		k := copy(p[n:], e.frame[e.at:])
+		n, e.at = n+k, (e.at+k)%len(e.frame)
+	}
+	return n, nil
+}
+
+func split(payload []byte) func() error {
+	frames := NewReader(&endless{frame: AppendEnvelope(nil, Responded, "17", payload)}, 0)
+	return func() error {
+		_, err := frames.Next()
+		return err
+	}
+}
+
+func output(size int) []byte {
+	return []byte(`{"output":{"seq":1,"kind":"bench","data":"` + strings.Repeat("abcdefghij", size/10) + `"}}`)
+}
+
+func benchmark(b *testing.B, size int, prepare hotPath) {
+	payload := output(size)
+	run := prepare(payload)
+	b.SetBytes(int64(len(payload)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := ParseEnvelope(body); err != nil {
+		if err := run(); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Frames are split and written without an allocation, and read with one: the id.
+func TestAllocations(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare hotPath
+		most    float64
+	}{"parse": {parse, 1}, "encode": {encode, 0}, "split": {split, 0}} {
+		run := c.prepare(output(100))
+		if got := testing.AllocsPerRun(5000, func() {
+			if err := run(); err != nil {
+				t.Fatal(err)
+			}
+		}); got > c.most {
+			t.Errorf("%s: %.0f allocations, at most %.0f are meant", name, got, c.most)
 		}
 	}
 }

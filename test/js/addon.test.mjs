@@ -24,6 +24,18 @@ test('it uses no external buffers, which Electron refuses', elf, () => {
   assert.match(commands, /-DNODE_ADDON_API_ENABLE_MAYBE/);
 });
 
+// Of its host it uses Node-API alone, in whose version 8 nothing changes any more: one
+// file for every Node.js and every Electron, without a rebuild.
+test('what it does not find in the system\'s libraries is Node-API: nothing of V8, libuv or a version of Node.js', elf, () => {
+  const undefinedSymbols = tool('nm', '--dynamic', '--undefined-only').trim().split('\n').map((line) => line.trim().split(/\s+/));
+  const hosts = undefinedSymbols.filter(([type, name]) => type === 'U' && !name.includes('@')).map(([, name]) => name);
+  assert.ok(hosts.length > 20, `${hosts.length} symbols`);
+  assert.deepEqual(hosts.filter((name) => !/^napi_[a-z0-9_]+$/.test(name)), []);
+  assert.deepEqual(undefinedSymbols.map(([, name]) => name).filter((name) => /v8|^uv_|node_module_register|^_Z.*4node/.test(name)), []);
+  const declared = fs.readFileSync(path.join(root, 'build', 'alknet.target.mk'), 'utf8');
+  assert.match(declared, /-DNAPI_VERSION=8/);
+});
+
 test('it exports what Node.js looks for, and nothing of the engine', elf, () => {
   const exported = tool('nm', '--dynamic', '--defined-only').trim().split('\n').map((line) => line.split(/\s+/));
   assert.deepEqual(exported.map(([, , name]) => name).sort(), ['napi_register_module_v1', 'node_api_module_get_api_version_v1']);

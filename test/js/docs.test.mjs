@@ -30,12 +30,12 @@ function blocks(page) {
   const found = [];
   let open;
   for (const [i, line] of read(page).split('\n').entries()) {
-    const fence = /^```(\S*)/.exec(line);
+    const fence = /^```(\S*) ?(\S*)/.exec(line);
     if (!fence) open?.lines.push(line);
     else if (open) {
-      found.push({ language: open.language, line: open.line, text: open.lines.map((l) => `${l}\n`).join('') });
+      found.push({ language: open.language, line: open.line, name: open.name, text: open.lines.map((l) => `${l}\n`).join('') });
       open = undefined;
-    } else open = { language: fence[1], line: i + 1, lines: [] };
+    } else open = { language: fence[1], name: fence[2], line: i + 1, lines: [] };
   }
   assert.equal(open, undefined, `${page}: a block is not closed`);
   return found;
@@ -61,13 +61,15 @@ for (const block of blocks('README.md')) {
 }
 
 // ---- Guides: `js` blocks run, and print what the `text` block behind them holds. The
-// `sh` blocks of a page run as one script, with a home of its own.
+// `sh` blocks of a page run as one script, with a home of its own. Blocks that name a
+// file are files of a test of their own: those of bundlers.md.
 
 for (const page of guides) {
-  const all = blocks(page).filter(({ language }) => language !== 'console' || page !== consolePage);
-  for (const { language, line } of all) assert.ok(['js', 'sh', 'text', 'ts'].includes(language), `${page}:${line}: a block of ${language || 'no language'} is not run`);
+  const all = blocks(page).filter(({ language, name }) => (language !== 'console' || page !== consolePage) && (!name || page !== 'docs/guide/bundlers.md'));
+  for (const { language, line } of all) assert.ok(['js', 'sh', 'text', 'ts', 'json'].includes(language), `${page}:${line}: a block of ${language || 'no language'} is not run`);
 
   for (const [i, block] of all.entries()) {
+    if (block.language === 'json') test(`${page}:${block.line} is JSON`, () => void JSON.parse(block.text));
     if (block.language !== 'js') continue;
     test(`${page}:${block.line} runs`, { timeout: 60_000 }, async () => {
       const stdout = await runScript(page, block);

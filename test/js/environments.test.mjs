@@ -12,7 +12,7 @@ const copies = ['first', 'second'].map((name) => path.join(folder, name));
 
 before(() => {
   for (const copy of copies) {
-    for (const part of ['lib', 'package.json', 'build/Release/alknet.node']) fs.cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
+    for (const part of ['lib', 'package.json', 'build/Release/alknet.node', 'bin/alknet']) fs.cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
   }
 });
 

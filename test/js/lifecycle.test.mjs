@@ -11,7 +11,7 @@ import { after, before, describe, test } from 'node:test';
 import { AlknetError, connect, generateKey, publicKey, serve } from '../../lib/index.mjs';
 import { Program } from './fixtures/program.mjs';
 
-const engine = createRequire(import.meta.url)('../../lib/engine.js');
+const engine = createRequire(import.meta.url)('../../lib/engines.js').engineOf();
 const clientKey = generateKey('client');
 const key = () => Buffer.from(clientKey.privateKey);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-life-'));

@@ -58,6 +58,7 @@ test('what is wrong with the structure is told by its key', async () => {
     assert.deepEqual(error.details.errors.map(({ source, key }) => [source, key]), [['options', 'limits.connections']]);
     return true;
   });
+  await assert.rejects(serve({ listen, config: { secrets: { identity: true } } }), coded('INVALID_INPUT', 'the option identity'));
   await assert.rejects(serve({ config: 7 }), TypeError);
   await assert.rejects(serve({ limits: { connection: 1 } }), /did you mean "connections"/);
   await assert.rejects(serve({ limits: { maxFrame: 0 } }), RangeError);

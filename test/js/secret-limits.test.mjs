@@ -14,8 +14,8 @@ const isRoot = linux && process.getuid() === 0;
 // An ordinary user may not be let into the checkout.
 const folder = mkdtempSync(path.join(os.tmpdir(), 'alknet-limits-'));
 after(() => rmSync(folder, { recursive: true }));
-mkdirSync(path.join(folder, 'build', 'Release'), { recursive: true });
-for (const file of ['package.json', 'lib', 'build/Release/alknet.node']) cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
+for (const name of ['build/Release', 'bin']) mkdirSync(path.join(folder, name), { recursive: true });
+for (const file of ['package.json', 'lib', 'build/Release/alknet.node', 'bin/alknet']) cpSync(path.join(root, file), path.join(folder, file), { recursive: true });
 cpSync(path.join(root, 'test/js/fixtures/secret-limits.mjs'), path.join(folder, 'main.mjs'));
 spawnSync('chmod', ['-R', 'a+rX', folder]);
 chmodSync(folder, 0o755);

@@ -15,6 +15,7 @@ import { HDKey as Bip32 } from '@scure/bip32';
 import { generateMnemonic, mnemonicToEntropy, mnemonicToSeedWebcrypto } from '@scure/bip39';
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import { HDKey as Slip10 } from 'micro-key-producer/slip10.js';
+import { engine, enginesOf } from './fixtures/engine-process.mjs';
 import { unlocked, utf8 } from './fixtures/secrets.mjs';
 
 const PATHS = { ed25519: "m/74'/0'/0'/0'", secp256k1: "m/44'/60'/0'/0/0", 'aes-256-gcm': "m/74'/2'/0'/0'" };
@@ -39,7 +40,7 @@ function textParts(name, text, found = new Map()) {
   return found;
 }
 
-async function secretsOf(phrase, passphrase, plaintext) {
+async function secretsOf(phrase, passphrase, plaintext, credential) {
   const seed = await mnemonicToSeedWebcrypto(phrase, passphrase);
   const found = new Map();
   const words = phrase.split(' ');
@@ -50,6 +51,7 @@ async function secretsOf(phrase, passphrase, plaintext) {
   parts('the seed', seed, found);
   textParts('the passphrase', passphrase, found);
   textParts('the plaintext', plaintext, found);
+  textParts('the credential', credential, found);
   const keys = new Map();
   for (const type of ['ed25519', 'aes-256-gcm']) {
     const { privateKey } = Slip10.fromMasterSeed(seed).derive(PATHS[type], true);
@@ -155,6 +157,7 @@ async function begin(t) {
   const phrase = generateMnemonic(wordlist, 128);
   const passphrase = `correct ${randomBytes(8).toString('hex')}`;
   const plaintext = `an API key ${randomBytes(16).toString('hex')}`;
+  const credential = `a token ${randomBytes(16).toString('hex')}`;
   const canary = randomBytes(16).toString('hex');
   const store = await unlocked(phrase, passphrase);
   const sealed = await store.encrypt(utf8(plaintext));
@@ -163,14 +166,14 @@ async function begin(t) {
     writeFileSync(path.join(dir, name), content, { mode: 0o600 });
     return path.join(dir, name);
   };
-  const process_ = child({ phraseFile: file('phrase', phrase), passphraseFile: file('passphrase', passphrase), sealed, canary, paths: PATHS }, { cwd: dir });
+  const process_ = child({ phraseFile: file('phrase', phrase), passphraseFile: file('passphrase', passphrase), credentialFile: file('credential', credential), sealed, canary, paths: PATHS }, { cwd: dir });
   t.after(() => process_.end());
   await process_.started;
   const reversed = [...canary].reverse().join('');
   const canaries = new Map();
   for (const what of ['bytes', 'heap', 'object']) canaries.set(`${reversed} ${what}`, what);
   canaries.set(Buffer.from(`${reversed} wide`, 'utf16le').toString('latin1'), 'wide');
-  return { ...(await secretsOf(phrase, passphrase, plaintext)), canaries, dir, process: process_ };
+  return { ...(await secretsOf(phrase, passphrase, plaintext, credential)), canaries, dir, process: process_ };
 }
 
 test('while a store is unlocked and its keys are used, a heap snapshot holds no secret', { timeout: 120_000 }, async (t) => {
@@ -201,12 +204,20 @@ test('a core image holds no secret: as the kernel would write it while unlocked,
   await process.step('open');
   assert.deepEqual(look(() => memoryOf(process.pid, { all: false }), found), [], 'while unlocked');
 
+  // An engine in a process of its own has everything: here is nothing, wherever one looks.
+  const apart = engine === 'process' ? enginesOf(process.pid)[0] : undefined;
+  if (engine === 'process') {
+    assert.deepEqual(look(() => memoryOf(process.pid, { all: true }), found), [], 'in the process of the application, while unlocked');
+    assert.deepEqual(scan(memoryOf(apart, { all: false }), found), [], 'in the process of the engine, while unlocked');
+  }
+
   // With what is left out of core files: there the keys must be, or the search is blind.
-  const seen = look(() => memoryOf(process.pid, { all: true }), keys);
+  const seen = apart === undefined ? look(() => memoryOf(process.pid, { all: true }), keys) : scan(memoryOf(apart, { all: true }), keys);
   for (const name of ['the ed25519 key', 'the aes-256-gcm key', 'the secp256k1 key']) assert.ok(seen.some((s) => s.startsWith(name)), `${name} was not found in the store's own memory`);
 
   await process.step('lock');
   assert.deepEqual(look(() => memoryOf(process.pid, { all: true }), found), [], 'after the lock');
+  if (apart !== undefined) assert.deepEqual(scan(memoryOf(apart, { all: true }), found), [], 'in the process of the engine, after the lock');
   // -a: of those mappings too.
   await promisify(execFile)('gcore', ['-a', '-o', path.join(dir, 'core'), String(process.pid)], { cwd: dir });
   assert.deepEqual(look(() => pieces(path.join(dir, `core.${process.pid}`)), found), [], 'in the core image');

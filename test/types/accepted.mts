@@ -1,7 +1,7 @@
 // What must compile, as an ES module.
 import alknet, {
-  AlknetError, SecretStore, connect, generateKey, generateMnemonic, parseAddress, serve, validateMnemonic, wordlists,
-  type Context, type EncryptedData, type SecretIdentity, type SecretKey, type Subscription, type Wordlist,
+  AlknetError, CredentialStore, SecretStore, connect, generateKey, generateMnemonic, parseAddress, serve, validateMnemonic, wordlists,
+  type Context, type Credential, type CredentialInput, type CredentialProvider, type EncryptedData, type SecretIdentity, type SecretKey, type Subscription, type Wordlist,
 } from 'alknet';
 
 const key = generateKey('laptop');
@@ -72,3 +72,24 @@ await serve({ identity, listen: '127.0.0.1:0', authorizedKeys: [identity.publicK
 const state: 'locked' | 'unlocked' = secrets.status.state;
 void [state, secrets.locked satisfies boolean, await secrets.authToken({ at: new Date() }), await secrets.sshPrivateKey({ passphrase: new Uint8Array(1) })];
 secrets.lock({ disconnect: true });
+await serve({ engine: 'process', listen: '127.0.0.1:0' });
+const apart = new SecretStore({ engine: 'process' });
+const where: 'addon' | 'process' = apart.engine;
+void [where, (await connect('unix:///s', { engine: 'addon' })).engine satisfies 'addon' | 'process'];
+
+const credentials = new CredentialStore(new SecretStore(), { directory: 'credentials' });
+const input: CredentialInput = { type: 's3', accessKeyId: 'AKIA', secretAccessKey: new Uint8Array(8), region: 'eu-1' };
+const { added, fields } = await credentials.add('minio', input, { replace: true, wipe: false });
+void [added.getTime(), fields.region?.length];
+await credentials.add('vault', { type: 'custom', fields: { pin: '0042', pem: new Uint8Array(8) } });
+const minio: Credential = await credentials.get('minio');
+const secretKey: Uint8Array = await minio.secret('secretAccessKey');
+secretKey.fill(0);
+const asText: string = minio.textSync('secretAccessKey');
+void asText;
+for (const entry of await credentials.list()) if (entry.error?.code === 'DECRYPTION_FAILED') await credentials.remove(entry.service);
+credentials.on('audit', ({ action, service, operation, code }) => { void [action === 'open', service, operation, code]; });
+const providers: CredentialProvider[] = [credentials, { get: async () => minio }];
+const signing = await serve({ credentials: providers[0] });
+await signing.handle('/issues/list', async (_, ctx) => fetch('https://example.com', { headers: await (await ctx.credentials('github')).headers() }), { credentials: ['github'] });
+await connect(signing.address, { credentials });

@@ -1,5 +1,5 @@
 // What must not compile: each comment makes the compiler fail where there is no error.
-import { AlknetError, Connection, SecretKey, SecretStore, connect, generateKey, generateMnemonic, serve } from 'alknet';
+import { AlknetError, Connection, Credential, CredentialStore, SecretKey, SecretStore, connect, generateKey, generateMnemonic, serve } from 'alknet';
 
 const server = await serve();
 // @ts-expect-error listeners need a restart
@@ -65,3 +65,19 @@ await connect('alknet://host', { identity: 'm' });
 store.on('unlock', () => {});
 // @ts-expect-error no such class of characters
 await store.password('site', { classes: ['greek'] });
+// @ts-expect-error a folder is required
+const credentials = new CredentialStore(new SecretStore());
+// @ts-expect-error made by CredentialStore.get
+new Credential();
+// @ts-expect-error a username is required
+await credentials.add('mail', { type: 'basic', password: 'x' });
+// @ts-expect-error no such type
+await credentials.add('mail', { type: 'password', password: 'x' });
+// @ts-expect-error no such part
+await credentials.add('github', { type: 'bearer', token: 'x', header: 'y' });
+// @ts-expect-error a secret is no property
+(await credentials.get('github')).token;
+// @ts-expect-error the credentials come from a store, not from a folder's name
+await serve({ credentials: 'credentials' });
+// @ts-expect-error names, not one name
+await server.handle('/a/b', () => 1, { credentials: 'github' });

@@ -4,15 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/alkdev/alknet/go/engine"
 )
 
 // asUser makes a command that an ordinary user runs, whoever runs the tests: for
@@ -74,6 +78,40 @@ func TestProcessIsClosed(t *testing.T) {
 	if err := cmd.Wait(); err == nil || !strings.Contains(string(text[:n]), "the phrase is empty") {
 		t.Errorf("%v: %s", err, text[:n])
 	}
+}
+
+// The engine that holds an application's secrets is as closed, to the application too.
+func TestEngineIsClosed(t *testing.T) {
+	cmd := command(t, "engine")
+	asUser(cmd)
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	stdout, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	hello := append([]byte{0, 0, 0, 17}, "Halknet engine\x00\x00\x00"+string(rune(engine.ABIVersion))...)
+	_, err = stdin.Write(hello)
+	must(t, err)
+	answer := make([]byte, len(hello))
+	_, err = io.ReadFull(stdout, answer)
+	must(t, err)
+	if !bytes.Equal(answer[4:], hello[4:]) {
+		t.Errorf("it greets with %q", answer)
+	}
+	// The kernel gives the files of an undumpable process to root.
+	proc := fmt.Sprintf("/proc/%d/", cmd.Process.Pid)
+	var info syscall.Stat_t
+	must(t, syscall.Stat(proc+"mem", &info))
+	if info.Uid != 0 {
+		t.Error("other processes of the user can read the memory")
+	}
+	limits, err := os.ReadFile(proc + "limits")
+	must(t, err)
+	if !regexp.MustCompile(`(?m)^Max core file size +0 +0 `).Match(limits) {
+		t.Errorf("it may write core files:\n%s", limits)
+	}
+	must(t, stdin.Close())
+	must(t, cmd.Wait())
 }
 
 // Where the kernel locks no memory the store says so once, or refuses.

@@ -20,7 +20,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -48,10 +47,12 @@ type cli struct {
 	Authorize  authorizeCmd  `cmd:"" help:"Let a public key connect to this node."`
 	Token      tokenCmd      `cmd:"" help:"Print a token that is good for five minutes."`
 	Secret     secretCmd     `cmd:"" help:"Make a phrase, and use the keys that it gives."`
+	Credential credentialCmd `cmd:"" help:"Keep what this node signs in elsewhere with: API keys, passwords and tokens, sealed with the phrase."`
 	APIKey     apikeyCmd     `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
 	Config     configCmd     `cmd:"" help:"Check and show the configuration of a node."`
 	Completion completionCmd `cmd:"" help:"Print a script that completes commands and flags in your shell."`
 	Complete   completeCmd   `cmd:"" hidden:""`
+	Engine     engineCmd     `cmd:"" hidden:"" help:"Run the engine of the JavaScript package, which starts it and speaks to it on stdin and stdout."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
@@ -92,7 +93,6 @@ func main() {
 	// Libraries below may log through the standard logger; what they have to say is
 	// for developers, not for the person at the terminal.
 	log.SetOutput(io.Discard)
-	debug.SetTraceback("none") // a crash must not print what is on the stack
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -116,7 +116,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	home, err := stateFolder(c.Home)
-	if err != nil {
+	if err != nil && parsed.Command() != "engine" { // which keeps no state, and may run where nobody has a home
 		fmt.Fprintln(stderr, "alknet:", err)
 		return exitFailed
 	}

@@ -46,6 +46,11 @@ func (f *passphraseFlags) source(name string) (*secretSource, error) {
 	return newSecretSource(name, "Passphrase: ", f.Passphrase, f.PassphraseFD, f.PassphraseFile)
 }
 
+// given reports whether a flag says where the phrase or the passphrase comes from.
+func (f *unlockFlags) given() bool {
+	return f.PhraseFD != nil || f.PhraseFile != "" || f.Passphrase || f.PassphraseFD != nil || f.PassphraseFile != "" || f.RequireLockedMemory
+}
+
 // newStore makes a locked store for one command.
 func (f *unlockFlags) newStore(a *app, options secret.Options) *secret.Store {
 	forbidInspection()
@@ -55,9 +60,10 @@ func (f *unlockFlags) newStore(a *app, options secret.Options) *secret.Store {
 }
 
 // unlock reads the phrase and the passphrase and returns an unlocked store, which
-// the caller closes. dataOnStdin says that stdin is taken.
-func (f *unlockFlags) unlock(a *app, dataOnStdin bool, options secret.Options) (*secret.Store, error) {
-	phrase, passphrase, err := f.read(a, dataOnStdin)
+// the caller closes. dataOnStdin says that stdin is taken; others are secrets that are
+// read afterwards.
+func (f *unlockFlags) unlock(a *app, dataOnStdin bool, options secret.Options, others ...*secretSource) (*secret.Store, error) {
+	phrase, passphrase, err := f.read(a, dataOnStdin, others...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +77,7 @@ func (f *unlockFlags) unlock(a *app, dataOnStdin bool, options secret.Options) (
 
 // read returns the phrase and the passphrase, which may be nil. The caller wipes
 // both.
-func (f *unlockFlags) read(a *app, dataOnStdin bool) (phrase, passphrase []byte, err error) {
+func (f *unlockFlags) read(a *app, dataOnStdin bool, others ...*secretSource) (phrase, passphrase []byte, err error) {
 	forbidInspection()
 	ask := f.PhraseFD == nil && f.PhraseFile == ""
 	first, err := newSecretSource("phrase", "Phrase: ", ask, f.PhraseFD, f.PhraseFile)
@@ -82,7 +88,7 @@ func (f *unlockFlags) read(a *app, dataOnStdin bool) (phrase, passphrase []byte,
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkDescriptors(dataOnStdin, first, second); err != nil {
+	if err := checkDescriptors(dataOnStdin, append([]*secretSource{first, second}, others...)...); err != nil {
 		return nil, nil, err
 	}
 	if phrase, err = first.read(a); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 	"github.com/alkdev/alknet/go/service"
@@ -26,7 +27,7 @@ type serveSecrets struct {
 
 // nodeSecrets is the store of a running node; nil when it has none.
 type nodeSecrets struct {
-	flags    *serveSecrets
+	config   config.Secrets
 	store    *secret.Store // one of the two
 	remote   *service.Client
 	identity crypto.Signer
@@ -34,28 +35,54 @@ type nodeSecrets struct {
 	paths    []secret.Path
 }
 
-// open unlocks the store, or returns nil when none is asked for.
-func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record *audit.Log) (*nodeSecrets, error) {
-	if f.SecretService != "" {
-		return f.openService(a, keyFile, logger)
-	}
-	if !f.IdentityFromSecret {
-		if f.PhraseFD != nil || f.PhraseFile != "" || f.Passphrase || f.PassphraseFD != nil || f.PassphraseFile != "" || f.RequireLockedMemory ||
-			len(f.OfferSecrets) > 0 || f.OfferSecretDerive || len(f.SecretPaths) > 0 {
-			return nil, usagef("a phrase, and the flags that offer its keys, go with --identity-from-secret")
+// secretSources adds the flags to where the configuration comes from.
+func (c *serveCmd) secretSources(from *config.Sources) {
+	f := &c.serveSecrets
+	add := func(key, value, flag string) {
+		if value != "" {
+			from.Flags = append(from.Flags, config.Setting{Key: "secrets." + key, Value: value, Source: flag})
 		}
-		return nil, nil
 	}
-	if keyFile != "" {
-		return nil, usagef("choose one of --key and --identity-from-secret")
+	on := map[bool]string{true: "true"}
+	add("identity", on[f.IdentityFromSecret], "--identity-from-secret")
+	add("phrase_file", f.PhraseFile, "--phrase-file")
+	add("passphrase_file", f.PassphraseFile, "--passphrase-file")
+	add("require_locked_memory", on[f.RequireLockedMemory], "--require-locked-memory")
+	add("service", f.SecretService, "--secret-service")
+	add("offer", strings.Join(f.OfferSecrets, ","), "--offer-secrets")
+	add("offer_derive", on[f.OfferSecretDerive], "--offer-secret-derive")
+	add("paths", strings.Join(f.SecretPaths, ","), "--secret-paths")
+	add("credentials", c.Credentials, "--credentials")
+}
+
+// open unlocks the store, or returns nil when none is asked for. cfg has passed
+// node.Check.
+func (f *serveSecrets) open(a *app, cfg *config.Config, logger *slog.Logger, record *audit.Log) (*nodeSecrets, error) {
+	n := &nodeSecrets{config: cfg.Secrets, paths: []secret.Path{node.CallerKeys()}}
+	if len(n.config.Paths) > 0 {
+		n.paths = nil
 	}
-	n := &nodeSecrets{flags: f}
-	if err := n.checkOffers(); err != nil {
-		return nil, err
+	for _, text := range n.config.Paths {
+		path, err := secret.ParsePath(text)
+		if err != nil {
+			return nil, err
+		}
+		n.paths = append(n.paths, path)
+	}
+	unlock := f.unlockFlags
+	unlock.PhraseFile, unlock.PassphraseFile, unlock.RequireLockedMemory = n.config.PhraseFile, n.config.PassphraseFile, n.config.RequireLockedMemory
+	if !n.config.Identity {
+		switch {
+		case unlock.given():
+			return nil, usagef("a phrase, and the flags that offer its keys, go with --identity-from-secret")
+		case n.config.Service == "":
+			return nil, nil
+		}
+		return n, n.connect(a, cfg.Node.Key, logger)
 	}
 	var err error
-	n.store, err = f.unlock(a, false, secret.Options{
-		NotExportable: !f.OfferSecretDerive,
+	n.store, err = unlock.unlock(a, false, secret.Options{
+		NotExportable: !n.config.OfferDerive,
 		OnEvent: func(e secret.Event) {
 			logSecretEvent(logger, e)
 			record.Record(audit.Event{Time: e.Time, Event: "secret", Action: string(e.Action), Path: e.Path.String(), Type: string(e.Type), Code: string(e.Code)})
@@ -71,55 +98,23 @@ func (f *serveSecrets) open(a *app, keyFile string, logger *slog.Logger, record 
 		n.store.Close()
 		return nil, err
 	}
-	if f.OfferSecretDerive {
+	if n.config.OfferDerive {
 		logger.Warn("private keys can be had over the network: callers with the scope secrets:derive get those below " + strings.Join(pathNames(n.paths), ", "))
 	}
 	return n, nil
 }
 
-// openService connects to the process that has the secrets.
-func (f *serveSecrets) openService(a *app, keyFile string, logger *slog.Logger) (*nodeSecrets, error) {
-	n := &nodeSecrets{flags: f}
-	switch err := n.checkOffers(); {
-	case err != nil:
-		return nil, err
-	case f.IdentityFromSecret:
-		return nil, usagef("choose one of --secret-service and --identity-from-secret")
-	case slices.Contains(f.OfferSecrets, "derive"):
-		return nil, misused(errServiceDerive)
-	case !isService(f.SecretService):
-		return nil, usagef("--secret-service %s: want the address that alknet service prints", f.SecretService)
+// connect reaches the process that has the secrets.
+func (n *nodeSecrets) connect(a *app, keyFile string, logger *slog.Logger) error {
+	if !isService(n.config.Service) {
+		return usagef("--secret-service %s: want the address that alknet service prints", n.config.Service)
 	}
 	key, err := a.nodeKey(keyFile)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	n.remote, err = connectService(a.ctx, f.SecretService, key, logger)
-	return n, err
-}
-
-// checkOffers refuses what cannot be offered before anything is asked.
-func (n *nodeSecrets) checkOffers() error {
-	f := n.flags
-	for _, name := range f.OfferSecrets {
-		if !slices.Contains([]string{"publicKey", "sign", "encrypt", "decrypt", "derive"}, name) {
-			return usagef("--offer-secrets is a list of publicKey, sign, encrypt, decrypt and derive")
-		}
-	}
-	if slices.Contains(f.OfferSecrets, "derive") != f.OfferSecretDerive {
-		return usagef("derive gives out private keys, so it takes two switches: derive in --offer-secrets, and --offer-secret-derive")
-	}
-	for _, text := range f.SecretPaths {
-		path, err := secret.ParsePath(text)
-		if err != nil {
-			return misused(fmt.Errorf("--secret-paths: %w", err))
-		}
-		n.paths = append(n.paths, path)
-	}
-	if len(n.paths) == 0 {
-		n.paths = []secret.Path{node.CallerKeys()}
-	}
-	return nil
+	n.remote, err = connectService(a.ctx, n.config.Service, key, logger)
+	return err
 }
 
 // serveKey returns the node's key: that of the store, if there is one, or of a file.
@@ -135,10 +130,10 @@ func (n *nodeSecrets) register(registry *call.Registry, logger *slog.Logger) err
 	if n == nil {
 		return nil
 	}
-	offers := func(name string) bool { return slices.Contains(n.flags.OfferSecrets, name) }
+	offers := func(name string) bool { return slices.Contains(n.config.Offer, name) }
 	cfg := node.SecretsConfig{
 		Store: n.store, PublicKey: offers("publicKey"), Sign: offers("sign"), Encrypt: offers("encrypt"), Decrypt: offers("decrypt"),
-		Derive: offers("derive"), GiveOutPrivateKeys: n.flags.OfferSecretDerive, Paths: n.paths, Logger: logger,
+		Derive: offers("derive"), GiveOutPrivateKeys: n.config.OfferDerive, Paths: n.paths, Logger: logger,
 	}
 	if n.remote != nil {
 		cfg.Service = n.remote.Secrets()
@@ -163,11 +158,11 @@ func (n *nodeSecrets) greeting() map[string]any {
 		return nil
 	}
 	if n.remote != nil {
-		return map[string]any{"secretService": n.flags.SecretService, "offeredSecrets": append([]string{}, n.flags.OfferSecrets...)}
+		return map[string]any{"secretService": n.config.Service, "offeredSecrets": append([]string{}, n.config.Offer...)}
 	}
 	return map[string]any{
 		"sshHostKey": n.sshHost.SSHPublicKey, "sshHostKeyFingerprint": n.sshHost.Fingerprint,
-		"memory": n.store.Status().Memory, "offeredSecrets": append([]string{}, n.flags.OfferSecrets...),
+		"memory": n.store.Status().Memory, "offeredSecrets": append([]string{}, n.config.Offer...),
 	}
 }
 
@@ -176,11 +171,11 @@ func (n *nodeSecrets) greetingText() string {
 		return ""
 	}
 	if n.remote != nil {
-		return fmt.Sprintf("  secrets      %s of %s\n", strings.Join(n.flags.OfferSecrets, ", "), n.flags.SecretService)
+		return fmt.Sprintf("  secrets      %s of %s\n", strings.Join(n.config.Offer, ", "), n.config.Service)
 	}
 	text := fmt.Sprintf("  identity     from the phrase, %s\n  ssh host key %s, %s\n", secret.IdentityPath(), n.sshHost.Fingerprint, n.sshHost.Path)
-	if len(n.flags.OfferSecrets) > 0 {
-		text += fmt.Sprintf("  secrets      %s offered\n", strings.Join(n.flags.OfferSecrets, ", "))
+	if len(n.config.Offer) > 0 {
+		text += fmt.Sprintf("  secrets      %s offered\n", strings.Join(n.config.Offer, ", "))
 	}
 	return text
 }

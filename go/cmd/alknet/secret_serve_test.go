@@ -40,6 +40,11 @@ type served struct {
 
 func serveSecret(t *testing.T, scopes []string, more ...string) *served {
 	t.Helper()
+	return serveWith(t, scopes, []*os.File{pipeOf(t, vectors(t)[0].Mnemonic)}, append([]string{"--identity-from-secret", "--phrase-fd", "3"}, more...)...)
+}
+
+func serveWith(t *testing.T, scopes []string, descriptors []*os.File, flags ...string) *served {
+	t.Helper()
 	s := &served{home: t.TempDir(), rest: make(chan error, 1)}
 	keyFile := filepath.Join(s.home, "state", "client_key")
 	must(t, os.Mkdir(filepath.Dir(keyFile), 0o700))
@@ -48,9 +53,9 @@ func serveSecret(t *testing.T, scopes []string, more ...string) *served {
 	must(t, auth.WritePrivateKey(keyFile, key, "", nil))
 	_, err = auth.AppendAuthorizedKey(filepath.Join(s.home, "state", "authorized_keys"), auth.Grant{Key: key.Public().(ed25519.PublicKey), Scopes: scopes})
 	must(t, err)
-	s.cmd = command(t, append([]string{"serve", "--listen", "tcp://127.0.0.1:0", "--json", "--identity-from-secret", "--phrase-fd", "3"}, more...)...)
+	s.cmd = command(t, append([]string{"serve", "--listen", "tcp://127.0.0.1:0", "--json"}, flags...)...)
 	s.cmd.Env = environment(s.home)
-	s.cmd.ExtraFiles = []*os.File{pipeOf(t, vectors(t)[0].Mnemonic)}
+	s.cmd.ExtraFiles = descriptors
 	s.cmd.Stderr = &s.log
 	stdout, err := s.cmd.StdoutPipe()
 	must(t, err)
@@ -145,6 +150,30 @@ func TestServeOffersSecrets(t *testing.T) {
 	if !strings.Contains(log, "operation=/secrets/sign identity=SHA256:") || strings.Contains(log, "hello") || strings.Contains(log, "aGVsbG8") {
 		t.Errorf("log:\n%s", log)
 	}
+}
+
+// The file says what the flags say, and flags are stronger.
+func TestServeTakesSecretsFromTheFile(t *testing.T) {
+	home := t.TempDir()
+	file := filepath.Join(home, "alknet.toml")
+	must(t, os.WriteFile(filepath.Join(home, "words"), []byte(vectors(t)[0].Mnemonic+"\n"), 0o600))
+	must(t, os.WriteFile(file, []byte("[secrets]\nidentity = true\nphrase_file = \"words\"\noffer = [\"sign\"]\npaths = [\"m/74'/3'/1'\"]\n"), 0o600))
+	s := serveWith(t, []string{"secrets:sign"}, nil, "--config", file)
+	if !slices.Equal(s.greeting.OfferedSecrets, []string{"sign"}) {
+		t.Errorf("greeting: %+v", s.greeting)
+	}
+	if r := s.call(t, "/secrets/sign", `{"path":"m/74'/3'/1'/0'","message":"aGVsbG8="}`); r.exit != 0 {
+		t.Errorf("exit %d: %s", r.exit, r.stderr)
+	}
+	if r := s.call(t, "/secrets/sign", `{"path":"m/74'/3'/0'","message":"aGVsbG8="}`); r.exit != 1 || !strings.HasPrefix(r.stderr, "alknet: FORBIDDEN: ") {
+		t.Errorf("a path that is not below those of the file: exit %d: %s", r.exit, r.stderr)
+	}
+	s.stop(t)
+	s = serveWith(t, []string{"secrets:publicKey"}, nil, "--config", file, "--offer-secrets", "publicKey")
+	if !slices.Equal(s.greeting.OfferedSecrets, []string{"publicKey"}) {
+		t.Errorf("greeting: %+v", s.greeting)
+	}
+	s.stop(t)
 }
 
 func TestServeOffersDerive(t *testing.T) {

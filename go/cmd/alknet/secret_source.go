@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -26,6 +27,7 @@ type secretSource struct {
 	fd     int  // -1 for none
 	path   string
 	ask    bool
+	limit  int // of a file or a descriptor, in bytes; 0 is maxSecretInput
 }
 
 func newSecretSource(name, prompt string, ask bool, fd *int, path string) (*secretSource, error) {
@@ -160,10 +162,11 @@ func (s *secretSource) open() (*os.File, error) {
 }
 
 func (s *secretSource) readFrom(ctx context.Context, r io.Reader) ([]byte, error) {
-	data, err := readWiped(ctx, r, maxSecretInput)
+	limit := cmp.Or(s.limit, maxSecretInput)
+	data, err := readWiped(ctx, r, limit)
 	switch {
 	case errors.Is(err, errTooLong):
-		return nil, fmt.Errorf("the %s has more than %d bytes", s.name, maxSecretInput)
+		return nil, fmt.Errorf("the %s has more than %d bytes", s.name, limit)
 	case err != nil:
 		return nil, fmt.Errorf("read the %s: %w", s.name, err)
 	}

@@ -18,7 +18,8 @@ import (
 
 type serveCmd struct {
 	settings
-	JSON bool `help:"Print the address as one line of JSON."`
+	JSON        bool   `help:"Print the address as one line of JSON."`
+	Credentials string `help:"Folder of the credentials that handlers sign in elsewhere with, where there is a phrase or a --secret-service (default: credentials in the state folder)." placeholder:"FOLDER"`
 	serveSecrets
 	upstream
 }
@@ -28,6 +29,7 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	c.secretSources(&from)
 	remote, err := c.openConfig(a, &from)
 	if err != nil {
 		return err
@@ -55,7 +57,7 @@ func (c *serveCmd) Run(a *app) error {
 	defer record.Close()
 	level := new(slog.LevelVar)
 	logger := newLogger(a.stderr, loaded.Log.Format, level)
-	secrets, err := c.serveSecrets.open(a, loaded.Node.Key, logger, record)
+	secrets, err := c.serveSecrets.open(a, loaded, logger, record)
 	if err != nil {
 		return err
 	}
@@ -67,6 +69,11 @@ func (c *serveCmd) Run(a *app) error {
 	registry := call.NewRegistry()
 	if err := secrets.register(registry, logger); err != nil {
 		return err
+	}
+	if sealer := secrets.sealer(); sealer != nil {
+		d := a.handlerCredentials(loaded.Secrets.Credentials, sealer, node.AuditCredentials(record, logger))
+		warnOfCredentials(a, d, logger)
+		registry.SetCredentials(node.HandlerCredentials(d))
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
 		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto"
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -98,5 +97,3 @@ func (r *remoteConfig) close() {
 		r.client.Close()
 	}
 }
-
-var errServiceDerive = errors.New("a secret service gives out no private keys: leave derive out of --offer-secrets")

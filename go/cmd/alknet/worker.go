@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type workerCmd struct {
 	Drain       time.Duration `help:"How long a shutdown lets calls finish." default:"5s"`
 	LogFormat   string        `help:"text or json." enum:"text,json" default:"text"`
 	JSON        bool          `help:"Print what is offered as one line of JSON."`
+	workerCredentials
 }
 
 func (c *workerCmd) Run(a *app) error {
@@ -56,6 +58,11 @@ func (c *workerCmd) Run(a *app) error {
 	if err := c.offerPrograms(registry, logger); err != nil {
 		return err
 	}
+	end, err := c.workerCredentials.open(a, registry, func() (ed25519.PrivateKey, error) { return a.userKey(c.Key) }, logger)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if c.FS != "" {
 		folder, err := fileop.Open(fileop.Config{Path: c.FS, ReadOnly: c.ReadOnly})
 		if err != nil {
@@ -126,6 +133,10 @@ func (c *workerCmd) offerPrograms(registry *call.Registry, logger *slog.Logger) 
 	if err != nil {
 		return err
 	}
+	credentials, err := c.services()
+	if err != nil {
+		return err
+	}
 	runner := execop.New(execop.Config{MaxAtOnce: c.Concurrency, MaxOutput: c.MaxOutput, Logger: logger})
 	for _, text := range c.Exec {
 		name, line, ok := strings.Cut(text, "=")
@@ -141,12 +152,16 @@ func (c *workerCmd) offerPrograms(registry *call.Registry, logger *slog.Logger) 
 			spec = call.OperationSpec{Name: name, Description: "Runs " + command[0]}
 		}
 		delete(specs, name)
-		if err := runner.Register(registry, spec, command); err != nil {
+		if err := runner.Register(registry, spec, command, credentials[name]...); err != nil {
 			return usageError{fmt.Errorf("--exec: %w", err)}
 		}
+		delete(credentials, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		return usageError{fmt.Errorf("--spec describes %s, and no --exec offers it", name)}
+	}
+	for _, name := range slices.Sorted(maps.Keys(credentials)) {
+		return usageError{fmt.Errorf("--credential is for %s, and no --exec offers it", name)}
 	}
 	return nil
 }

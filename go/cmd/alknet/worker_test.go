@@ -248,7 +248,7 @@ func TestCompletion(t *testing.T) {
 	must(t, err)
 	for line, want := range map[string][]string{
 		"wo": {"worker"}, "key ": {"generate", "show"}, "key gen": {"generate"}, "completion ": {"bash", "fish", "zsh"}, "completion z": {"zsh"},
-		"worker --re": {"--read-only"}, "worker --log-format ": {"json", "text"}, "worker --log-format j": {"json"}, "worker --log-format=t": {"--log-format=text"},
+		"worker --re": {"--read-only", "--require-locked-memory"}, "credential ": {"add", "list", "remove"}, "credential add x --type ": {"apiKey", "basic", "bearer", "custom", "oidc", "s3"}, "credential add x --secret-f": {"--secret-fd", "--secret-file"}, "credential remove x --y": {"--yes"}, "worker --log-format ": {"json", "text"}, "worker --log-format j": {"json"}, "worker --log-format=t": {"--log-format=text"},
 		"worker --fs ": nil, "worker --fs x --na": {"--name"}, "call addr ": nil, "nope ": nil, "key generate --js": {"--json"}, "--ho": {"--home"},
 	} {
 		if got := candidates(parser.Model.Node, strings.Split(line, " ")); !slices.Equal(got, want) && line != "nope " {
