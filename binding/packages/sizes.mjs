@@ -66,8 +66,10 @@ const text = `${table(['section, MB', ...kinds], sectionRows)}\n\nCode and data 
 console.log(text);
 if (process.argv.includes('--write')) {
   const page = path.join(root, 'docs', 'sizes.md');
-  const [before, , after] = fs.readFileSync(page, 'utf8').split(/(?<=<!-- tables -->\n)|(?=<!-- end of tables -->)/);
-  fs.writeFileSync(page, `${before}${text}\n${after}`);
+  const tables = /(?<=<!-- tables -->\n)[^]*(?=<!-- end of tables -->)/;
+  const content = fs.readFileSync(page, 'utf8');
+  if (!tables.test(content)) throw new Error(`${page} has no place for the tables`);
+  fs.writeFileSync(page, content.replace(tables, () => `${text}\n`));
 }
 const over = kinds.filter((kind) => sizes[kind] > LIMITS[kind]);
 for (const kind of over) console.error(`the ${kind} has ${megabytes(sizes[kind])} MB, more than ${megabytes(LIMITS[kind])}`);
