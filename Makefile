@@ -17,11 +17,12 @@ GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
 # git, no id of Go's that depends on the path of binding/glibc.h.
 # Functions start at 16 bytes instead of 32, and packages off the hot paths are not
 # inlined; docs/sizes.md has what that is worth.
-COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/pem fmt log/... \
-  math/big net net/netip net/textproto net/url regexp/syntax crypto/internal/fips140/ecdsa crypto/internal/fips140/rsa \
-  vendor/golang.org/x/net/dns/dnsmessage github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog \
-  github.com/santhosh-tekuri/jsonschema/v6/kind golang.org/x/crypto/ssh golang.org/x/text/... \
-  $(addprefix github.com/alkdev/alknet/go/,audit config metrics trace)
+COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
+  math/big net net/netip net/textproto net/url reflect regexp/syntax time vendor/golang.org/x/net/dns/dnsmessage \
+  $(addprefix crypto/internal/fips140/,bigmod drbg ecdh ecdsa mlkem nistec nistec/fiat rsa sha3 tls12 tls13) \
+  github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog github.com/santhosh-tekuri/jsonschema/v6/... \
+  golang.org/x/crypto/ssh golang.org/x/text/... \
+  $(addprefix github.com/alkdev/alknet/go/,audit auth config credential engine metrics node principal secret service trace)
 GO_FLAGS := -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
 GO_LDFLAGS := -funcalign=16 -X main.version=$(VERSION)
 GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w -buildid= $(GO_LDFLAGS)'
