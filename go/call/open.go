@@ -136,19 +136,25 @@ func errOpenTimeout(after time.Duration) *Error {
 	return Errorf(Timeout, "the session was not opened within %v", after)
 }
 
-func errOpenStopped() *Error { return Errorf(Aborted, "opening the session was stopped") }
+// errOpenStopped says why ctx, which has ended, ended the opening of a session.
+func errOpenStopped(ctx context.Context) *Error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return Errorf(Timeout, "the session was not opened before the deadline")
+	}
+	return Errorf(Aborted, "opening the session was stopped")
+}
 
 // firstFrame reads the one frame that opens a session, in time or not at all.
 func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Limits.OpenTimeout)
+	timed, cancel := context.WithTimeout(ctx, s.cfg.Limits.OpenTimeout)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = s.link.Close("the session was not opened in time") })
+	stop := context.AfterFunc(timed, func() { _ = s.link.Close("the session was not opened in time") })
 	body, err := s.reader.Next()
 	if !stop() {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return wire.Envelope{}, errOpenTimeout(s.cfg.Limits.OpenTimeout)
+		if ctx.Err() != nil {
+			return wire.Envelope{}, errOpenStopped(ctx)
 		}
-		return wire.Envelope{}, errOpenStopped()
+		return wire.Envelope{}, errOpenTimeout(s.cfg.Limits.OpenTimeout)
 	}
 	if err != nil {
 		var malformed *wire.ProtocolError
@@ -226,7 +232,7 @@ func (s *Session) awaitOpened(ctx context.Context) *Error {
 	case <-late.C:
 		return errOpenTimeout(s.cfg.Limits.OpenTimeout)
 	case <-ctx.Done():
-		return errOpenStopped()
+		return errOpenStopped(ctx)
 	}
 }
 

@@ -543,6 +543,38 @@ func TestOpenRefusals(t *testing.T) {
 	wantCode(t, err, Timeout)
 }
 
+// Nobody answers session.open: what the caller has set an end with says why it ended.
+func TestOpeningIsEnded(t *testing.T) {
+	for _, proven := range []bool{false, true} {
+		for _, c := range []struct {
+			limit time.Duration
+			end   func() (context.Context, context.CancelFunc)
+			want  Code
+			says  string
+		}{
+			{20 * time.Millisecond, func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) }, Timeout, "within 20ms"},
+			{time.Minute, func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(context.Background(), 20*time.Millisecond)
+			}, Timeout, "before the deadline"},
+			{time.Minute, func() (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancel(context.Background())
+				cancel()
+				return ctx, cancel
+			}, Aborted, "was stopped"},
+		} {
+			a, b := connPair(t)
+			ctx, cancel := c.end()
+			_, err := Open(ctx, tcpLink{a}, Config{Registry: NewRegistry(), KeyProven: proven, Limits: Limits{OpenTimeout: c.limit}})
+			cancel()
+			b.Close()
+			wantCode(t, err, c.want)
+			if !strings.Contains(err.Error(), c.says) {
+				t.Errorf("key proven %v: %v, want it to say %q", proven, err, c.says)
+			}
+		}
+	}
+}
+
 func TestTokenOfOneRequest(t *testing.T) {
 	r := NewRegistry()
 	must(t, r.Handle(OperationSpec{Name: "/who/ami"}, func(_ context.Context, req *Request) (any, error) { return req.Identity().ID, nil }))
