@@ -1,5 +1,6 @@
 'use strict';
 
+const { isUint8Array } = require('node:util/types');
 const { engineOf } = require('./engines.js');
 const check = require('./options.js');
 
@@ -13,7 +14,7 @@ function generateKey(comment = 'alknet') {
 
 /** The public parts of an OpenSSH private key without passphrase, or of a public key line. */
 function publicKey(key) {
-  if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw new TypeError(`publicKey wants a string or a Uint8Array, not ${check.describe(key)}`);
+  if (typeof key !== 'string' && !isUint8Array(key)) throw new TypeError(`publicKey wants a string or a Uint8Array, not ${check.describe(key)}`);
   return engineOf().invoke('publicKey', key);
 }
 

@@ -3,6 +3,7 @@
 
 const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
+const { isUint8Array } = require('node:util/types');
 const check = require('./options.js');
 const { run } = require('./handler.js');
 const { SecretIdentity } = require('./secret-identity.js');
@@ -256,8 +257,8 @@ function keyOptions(engine, out, options) {
   }
   // A path is told in errors, a key must not be.
   if (typeof key === 'string' && key.includes('PRIVATE KEY-----')) throw new TypeError('the option key is the text of a private key: give its path, or its bytes as a Uint8Array');
-  if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw new TypeError(`the option key must be a path or a Uint8Array, not ${check.describe(key)}`);
-  if (passphrase !== undefined && typeof passphrase !== 'string' && !(passphrase instanceof Uint8Array)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
+  if (typeof key !== 'string' && !isUint8Array(key)) throw new TypeError(`the option key must be a path or a Uint8Array, not ${check.describe(key)}`);
+  if (passphrase !== undefined && typeof passphrase !== 'string' && !isUint8Array(passphrase)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
   if (typeof key !== 'string') check.secretSize(key, 'key');
   if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
   if (typeof key === 'string') out.keyPath = engine.file(key);

@@ -2,6 +2,7 @@
 // What the engine does with secrets, and how they come and go: as bytes in memory
 // that can be wiped, never in a string.
 
+const { isSharedArrayBuffer, isUint8Array } = require('node:util/types');
 const { LOCKED } = require('./engine.js');
 const check = require('./options.js');
 const { fromEngine } = require('./error.js');
@@ -138,19 +139,19 @@ function here() {
 
 /** Bytes that an operation reads. */
 function bytes(value, name) {
-  if (!(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array, not ${check.describe(value)}`);
+  if (!isUint8Array(value)) throw new TypeError(`${name} must be a Uint8Array, not ${check.describe(value)}`);
   return unshared(value, name);
 }
 
 // Another thread could change it between two looks of the engine.
 function unshared(value, name) {
-  if (value.buffer instanceof SharedArrayBuffer) throw new TypeError(`${name} must not be in a SharedArrayBuffer: copy it`);
+  if (isSharedArrayBuffer(value.buffer)) throw new TypeError(`${name} must not be in a SharedArrayBuffer: copy it`);
   return value;
 }
 
 /** The bytes of a phrase or passphrase, which may be a string, in memory that can be wiped. */
 function secretBytes(value, name) {
-  if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw new TypeError(`${name} must be a Uint8Array or a string, not ${check.describe(value)}`);
+  if (typeof value !== 'string' && !isUint8Array(value)) throw new TypeError(`${name} must be a Uint8Array or a string, not ${check.describe(value)}`);
   const size = Buffer.byteLength(value);
   if (size > MAX_SECRET) throw new RangeError(`${name} has ${size} bytes: want at most ${MAX_SECRET}`);
   if (typeof value !== 'string') return unshared(value, name);
@@ -161,13 +162,13 @@ function secretBytes(value, name) {
 
 /** Wipes what was given, whatever it is. */
 function wipe(...values) {
-  for (const value of values) if (value instanceof Uint8Array) value.fill(0);
+  for (const value of values) if (isUint8Array(value)) value.fill(0);
 }
 
 /** What an operation on text reads. */
 function textBytes(value, name) {
   if (typeof value === 'string') return Buffer.from(value);
-  if (value instanceof Uint8Array) return bytes(value, name);
+  if (isUint8Array(value)) return bytes(value, name);
   throw new TypeError(`${name} must be a string or a Uint8Array, not ${check.describe(value)}`);
 }
 

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { spawnSync } from 'node:child_process';
+import vm from 'node:vm';
 import { SecretStore, generateMnemonic, validateMnemonic, wordlists, AlknetError } from '../../lib/index.mjs';
 import { PHRASE, code, hex, unlocked, utf8 } from './fixtures/secrets.mjs';
 
@@ -341,6 +342,20 @@ test('nothing shows a secret: inspect, JSON, errors', async () => {
   assert.match(inspect(store), /^SecretStore \{\s+state: 'unlocked'/);
   assert.match(inspect(key), /^SecretKey \{\s+path: "m\/74'\/0'\/0'\/0'"/);
   assert.match(inspect(identity), /^SecretIdentity \{[^]*fingerprint: 'SHA256:/);
+});
+
+// A test runner gives each file a context of its own, whose Uint8Array is not ours.
+test('bytes of another context are bytes, and its shared memory is refused', async () => {
+  const elsewhere = (script) => vm.runInNewContext(script, { text: utf8(PHRASE) });
+  const phrase = elsewhere('new Uint8Array(Array.from(text))');
+  assert.ok(!(phrase instanceof Uint8Array));
+  const store = new SecretStore();
+  await store.unlock(phrase);
+  assert.ok(zero(phrase), 'it is wiped like ours');
+  const key = await store.derive(IDENTITY);
+  assert.equal(key.signSync(elsewhere('new Uint8Array(4)')).length, 64);
+  assert.throws(() => key.signSync(elsewhere('new Uint8Array(new SharedArrayBuffer(4))')), /SharedArrayBuffer/);
+  store.lock();
 });
 
 test('wrong arguments are TypeError or RangeError before anything native', async () => {
