@@ -95,7 +95,9 @@ func alk_attach(env C.int64_t, bytes *C.alk_const_bytes, length C.size_t) (resul
 	case length > engine.MaxAttachment:
 		return C.ALK_ERANGE
 	}
-	id, ok := e.Attach(C.GoBytes(unsafe.Pointer(bytes), C.int(length)))
+	copied := make([]byte, int(length))
+	engine.Copy(copied, unsafe.Slice((*byte)(unsafe.Pointer(bytes)), int(length)))
+	id, ok := e.Attach(copied)
 	if !ok {
 		return C.ALK_EINVAL
 	}
@@ -168,7 +170,7 @@ func alk_secret(env C.int64_t, name *C.alk_const_text, handle C.int64_t, argumen
 	if len(answer) > int(capacity) {
 		return C.ALK_ERANGE
 	}
-	copy(unsafe.Slice((*byte)(output), int(capacity)), answer)
+	engine.Copy(unsafe.Slice((*byte)(output), int(capacity)), answer)
 	return C.int64_t(len(answer))
 }
 

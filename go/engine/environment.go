@@ -19,6 +19,7 @@ import (
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/secret"
 	"github.com/alkdev/alknet/go/wire"
 )
 
@@ -235,6 +236,9 @@ func (e *Environment) Poll(dst []byte) Batch { return e.queue.take(dst) }
 // Attach takes bytes, which it will wipe, and gives them the number by which one later
 // command takes them. ok is false when too many or too much wait for their commands.
 func (e *Environment) Attach(data []byte) (number int64, ok bool) { return e.attachments.add(data) }
+
+// Copy copies a secret for those who carry the messages: secret.Copy.
+func Copy(dst, src []byte) int { return secret.Copy(dst, src) }
 
 // TakeResult moves the result of a command `secret` to dst, and wipes the engine's
 // copy. ok is false when there is none of that number, with n 0, or when it has n bytes

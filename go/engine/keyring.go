@@ -144,7 +144,7 @@ func (k *keyring) take(number int64, dst []byte) (n int, ok bool) {
 	if !ok || len(result) > len(dst) {
 		return len(result), false
 	}
-	copy(dst, result)
+	secret.Copy(dst, result)
 	clear(result)
 	return len(result), true
 }

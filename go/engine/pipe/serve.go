@@ -189,7 +189,7 @@ func (s *server) answer(status byte, body []byte) error {
 	f := newFrame(typeAnswer, 1+len(body))
 	defer clear(f)
 	f[headerSize] = status
-	copy(f[headerSize+1:], body)
+	engine.Copy(f[headerSize+1:], body)
 	clear(body)
 	return s.write(f)
 }
