@@ -173,10 +173,11 @@ func (e *Environment) answer(command byte, f *fields) {
 	}
 	if command == 'E' {
 		if err := r.TrySend(payload); errors.Is(err, call.ErrNoCredit) {
-			r.Fail(call.Errorf(call.ResourceExhausted, "the handler sent more events than its caller had room for"))
-		} else if err == nil {
-			return
+			refused := call.Errorf(call.ResourceExhausted, "the handler sent more events than its caller had room for")
+			r.Fail(refused)
+			e.cancelled(id, refused)
 		}
+		return // where the request has ended, its end is being told
 	}
 	if e.incoming.remove(id) == nil {
 		return
