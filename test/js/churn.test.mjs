@@ -114,7 +114,8 @@ test(`${SESSIONS} sessions come and go, and nothing is left of them`, { timeout:
     assert.deepEqual(at.files, empty.files, `open files after part ${i + 1}`);
     for (const side of ['head', 'own']) {
       assert.ok(at.goroutines[side] <= empty.goroutines[side], `${side}: ${at.goroutines[side]} goroutines, ${empty.goroutines[side]} before`);
-      assert.ok(at.rss[side] - first.rss[side] < GROWTH, `${side} grew from ${first.rss[side]} to ${at.rss[side]} MiB`);
+      // A few hundred sessions are told apart from what the threads' first arenas take by the other counts only.
+      if (FULL) assert.ok(at.rss[side] - first.rss[side] < GROWTH, `${side} grew from ${first.rss[side]} to ${at.rss[side]} MiB`);
     }
   }
   assert.ok(last.heap.javascript - first.heap.javascript < 8, `the JavaScript heap grew from ${first.heap.javascript} to ${last.heap.javascript} MiB`);
