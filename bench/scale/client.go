@@ -117,7 +117,7 @@ func (c *clients) open(t task) (opened, error) {
 					mu.Lock()
 					if err == nil {
 						c.all = append(c.all, node)
-					} else if !slices.Contains([]call.Code{call.Unavailable, call.Timeout, call.Aborted}, call.CodeOf(err)) || refused.Add(1) > int64(t.Count) {
+					} else if !slices.Contains([]call.Code{call.Unavailable, call.Timeout}, call.CodeOf(err)) || refused.Add(1) > int64(t.Count) {
 						failed = err
 					}
 					stop := failed != nil
