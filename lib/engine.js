@@ -95,7 +95,7 @@ class Engine {
       const ends = [];
       for (const [number, node] of this.sessions) ends.push(() => this.nodes.get(node)?.onSessionClosed(number, { error }));
       for (const request of this.requests.values()) ends.push(() => request.failed(error));
-      for (const request of this.incoming.values()) ends.push(() => request.cancelled({ reason: 'disconnected', message: error.message }));
+      for (const request of this.incoming.values()) ends.push(() => request.cancelled(error));
       for (const node of this.nodes.values()) ends.push(() => node.onClosed(error));
       for (const store of this.stores.values()) ends.push(() => store.deref()?.onLost());
       for (const end of ends) guarded(end);

@@ -3,7 +3,7 @@
 
 const check = require('./options.js');
 const { credentialFor, staysLocal } = require('./credential.js');
-const { AlknetError, toEngine } = require('./error.js');
+const { AlknetError, fromEngine, toEngine } = require('./error.js');
 const { invoke, subscribe } = require('./request.js');
 
 /** One request, as its handler sees it. */
@@ -84,8 +84,6 @@ function isAbortError(error) {
   }
 }
 
-const CODES = { aborted: 'ABORTED', timeout: 'TIMEOUT', disconnected: 'UNAVAILABLE' };
-
 /** Runs a handler for the incoming request `number` and sends what it gives. */
 function run(node, number, operation, kind, told, input, session, { handler, identity, credentials }) {
   const engine = node._engine;
@@ -99,11 +97,11 @@ function run(node, number, operation, kind, told, input, session, { handler, ide
       this.room += n;
       this.onRoom?.();
     },
-    cancelled({ reason, message }) {
+    cancelled(cause) {
       if (this.over) return; // it was answered while this was under way
       this.over = true;
       engine.unpin();
-      Context.cancel(context, new AlknetError(CODES[reason] ?? 'ABORTED', message, { operation }));
+      Context.cancel(context, fromEngine(cause, operation));
       this.onRoom?.();
       this.onCancel?.();
     },

@@ -138,7 +138,7 @@ func TestEveryCommand(t *testing.T) {
 	r = p.next(kindRequest)
 	p.send("A\t8\t\"enough\"")
 	p.wants(kindError, 8, "ABORTED")
-	p.wants(kindCancelled, r.handle, `"aborted"`)
+	p.wants(kindCancelled, r.handle, `"ABORTED"`)
 	p.send(fmt.Sprintf("R\t%d\t1", r.handle)) // too late, and harmless
 
 	// More events than there is room for.
@@ -162,7 +162,7 @@ func TestEveryCommand(t *testing.T) {
 	r = p.next(kindRequest)
 	p.send(fmt.Sprintf("closeSession\t%d\t\"bye\"", session.handle))
 	p.wants(kindError, 13, "UNAVAILABLE")
-	p.wants(kindCancelled, r.handle, `"disconnected"`)
+	p.wants(kindCancelled, r.handle, `"UNAVAILABLE"`)
 	p.wants(kindSessionClosed, session.handle, `"node":1`)
 	p.wants(kindDisconnected, 2, "UNAVAILABLE")
 	for i, target := range []string{fmt.Sprintf("s%d", session.handle), "s0", "n2", "n77", "n1"} {

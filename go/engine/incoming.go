@@ -137,20 +137,13 @@ func contextOf(r *call.Request, room int, windowed bool) map[string]any {
 func (e *Environment) cancelled(id int64, err *call.Error) {
 	r := e.incoming.remove(id)
 	if r == nil {
-		return
+		return // it was told already
 	}
-	reason := "disconnected"
-	deadline, limited := r.Deadline()
-	switch {
-	case err.Code == call.Timeout, err.Code == call.Aborted && limited && !time.Now().Before(deadline):
-		reason = "timeout" // also when the caller's timer was first, and its word is here
-	case err.Code == call.Aborted:
-		reason = "aborted"
+	// The caller's word may be here before this side's timer.
+	if deadline, limited := r.Deadline(); limited && err.Code == call.Aborted && !time.Now().Before(deadline) {
+		err = call.Errorf(call.Timeout, "%s", err.Message)
 	}
-	e.queue.add(kindCancelled, id, func(dst []byte) []byte {
-		dst = append(dst, `{"reason":"`+reason+`","message":`...)
-		return append(wire.AppendText(dst, err.Message), '}')
-	})
+	e.queue.add(kindCancelled, id, err.AppendJSON)
 	e.queue.wake()
 }
 
@@ -172,12 +165,8 @@ func (e *Environment) answer(command byte, f *fields) {
 		return // it was cancelled, and JavaScript has been told
 	}
 	if command == 'E' {
-		if err := r.TrySend(payload); errors.Is(err, call.ErrNoCredit) {
-			refused := call.Errorf(call.ResourceExhausted, "the handler sent more events than its caller had room for")
-			r.Fail(refused)
-			e.cancelled(id, refused)
-		}
-		return // where the request has ended, its end is being told
+		e.event(id, r, payload)
+		return
 	}
 	if e.incoming.remove(id) == nil {
 		return
@@ -191,4 +180,19 @@ func (e *Environment) answer(command byte, f *fields) {
 		r.Fail(call.ParseError(payload))
 	}
 	e.queue.addRaw(kindSettled, id, []byte("null"))
+}
+
+// event sends an event. One that cannot be sent ends the request, which is told here:
+// the request itself tells only of ends that its handler has not caused.
+func (e *Environment) event(id int64, r *incoming, payload []byte) {
+	err := r.TrySend(payload)
+	if errors.Is(err, call.ErrNoCredit) {
+		err = call.Errorf(call.ResourceExhausted, "the handler sent more events than its caller had room for")
+		r.Fail(err)
+	}
+	if err != nil {
+		// Where the request had ended before, its own telling may be under way: the
+		// first of the two tells.
+		e.cancelled(id, AsError(err))
+	}
 }
