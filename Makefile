@@ -128,7 +128,7 @@ test-nodes: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScrip
 	node test/nodes.mjs $(NODES)
 
 .PHONY: test-matrix
-test-matrix: build ## Run the JavaScript tests with other Node.js versions, with both engines
+test-matrix: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions, with both engines
 	node test/nodes.mjs --engines addon,process $(NODES)
 
 .PHONY: test-bench

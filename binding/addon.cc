@@ -62,11 +62,9 @@ void Export(Napi::Env env, Napi::Object exports, const char* name, Function func
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  // Nothing of Go is called here: its runtime starts on a thread of its own meanwhile, and
+  // the first call waits for that.
   alknet::PinThisObject();
-  if (alk_abi_version() != ALK_ABI_VERSION) {
-    napi_throw_error(env, nullptr, "the engine and the addon are of different versions");
-    return exports;
-  }
   Environment::Attach(env);
   Export(env, exports, "open", Call<&Environment::Open>);
   Export(env, exports, "submit", Call<&Environment::Submit>);

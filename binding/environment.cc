@@ -76,6 +76,7 @@ void Environment::Shutdown(napi_threadsafe_function_release_mode mode) {
 Napi::Value Environment::Open(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (handle_ != 0) return Throw(env, "the engine is open already");
+  if (alk_abi_version() != ALK_ABI_VERSION) return Throw(env, "the engine and the addon are of different versions");
   if (info.Length() < 1 || !info[0].IsFunction()) return Throw(env, "open wants a function");
   napi_value name;
   napi_threadsafe_function function;

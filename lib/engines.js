@@ -1,6 +1,5 @@
 'use strict';
-// The engines of this thread, and which one is used. Nothing is loaded or started before
-// the first use.
+// The engines of this thread, and which one is used. Nothing is started before the first use.
 
 const fs = require('node:fs');
 const path = require('node:path');
@@ -13,6 +12,11 @@ const KINDS = ['addon', 'process'];
 
 let running; // the engine in a process
 let fallback; // what is used when nobody says which: the addon, or the process where it cannot be loaded
+
+/** Loads the addon ahead of its first use, unless the process is what will be used. */
+function begin() {
+  if (process.env.ALKNET_ENGINE !== 'process') native.begin();
+}
 
 /** The path of the binary whose `engine` is the process. */
 function binary() {
@@ -91,4 +95,4 @@ function engineFor(option, parts) {
   return engine ?? engineOf(option);
 }
 
-module.exports = { engineOf, engineFor };
+module.exports = { begin, engineOf, engineFor };

@@ -1,5 +1,7 @@
 'use strict';
 
+require('./engines.js').begin(); // first: Go starts while the rest is loaded
+
 const { connect, Connection } = require('./connection.js');
 const { serve, Server } = require('./server.js');
 const { Session } = require('./session.js');

@@ -14,21 +14,29 @@ function isMusl() {
 
 let addon;
 
-/** The addon, which is loaded the first time. */
-function load() {
-  return addon ??= find();
+/** Loads the addon if it can be, and does not wait for it: Go starts on a thread of its own. */
+function begin() {
+  search([]);
 }
 
-function find() {
+/** The addon. */
+function load() {
   const attempts = [];
+  if (search(attempts) === undefined) throw loadError(attempts);
+  return addon;
+}
+
+/** The addon, or undefined; adds what has failed to attempts. */
+function search(attempts) {
+  if (addon !== undefined) return addon;
   for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
     try {
-      return require(candidate);
+      return addon = require(candidate);
     } catch (cause) {
       if (cause.code !== 'MODULE_NOT_FOUND') attempts.push(cause);
     }
   }
-  throw loadError(attempts);
+  return undefined;
 }
 
 function loadError(attempts) {
@@ -48,4 +56,4 @@ function loadError(attempts) {
   return error;
 }
 
-module.exports = { load, platform };
+module.exports = { begin, load, platform };

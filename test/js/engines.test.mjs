@@ -103,13 +103,15 @@ test('the package of the platform brings the binary', { timeout: 60_000 }, async
   assert.equal(await told(t, where), 'process');
 });
 
-test('requiring the package loads no addon and starts nothing', linux, async (t) => {
+test('requiring the package starts nothing, and loads the addon unless the process is to be used', linux, async (t) => {
   const look = `
     require(${JSON.stringify(root)});
     const fs = require('node:fs');
     console.log(fs.readFileSync('/proc/self/maps', 'latin1').includes('alknet.node'), fs.readdirSync('/proc/self/task').map((t) => fs.readFileSync('/proc/self/task/' + t + '/children', 'latin1')).join(''), process.listenerCount('exit'));`;
-  const { stdout } = await new Program(t, process.execPath, ['-e', look]).ended;
-  assert.equal(stdout, 'false  0\n');
+  for (const [engine, loaded] of [['', true], ['addon', true], ['process', false]]) {
+    const { stdout } = await new Program(t, process.execPath, ['-e', look], { env: { ALKNET_ENGINE: engine } }).ended;
+    assert.equal(stdout, `${loaded}  0\n`);
+  }
 });
 
 test('both sides know the version of binding/alknet.h', () => {

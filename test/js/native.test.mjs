@@ -21,7 +21,7 @@ function copy(name, addon) {
   return where;
 }
 
-// What its first use says: requiring it loads nothing. `before` runs first.
+// What its first use says: requiring it says nothing. `before` runs first.
 async function told(t, where, before = '') {
   const script = `${before}; const { parseAddress } = require(${JSON.stringify(where)}); try { parseAddress('tcp://[::1]:5'); console.log('"loaded"'); } catch (error) { console.log(JSON.stringify([error.code, error.message, error.cause?.code])); }`;
   const { stdout, stderr } = await new Program(t, process.execPath, ['-e', script], { env: { NODE_PATH: '', ALKNET_ENGINE: 'addon' } }).ended;
