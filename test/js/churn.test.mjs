@@ -53,6 +53,7 @@ test(`${SESSIONS} sessions come and go, and nothing is left of them`, { timeout:
   // What this process's own engine holds is told by a head in it.
   const mine = await serve({ listen: `unix://${folder}/mine`, authorizedKeys: [`scopes="admin" ${admin.publicKey}`] });
   const mirror = await connect(mine.address, { key: Buffer.from(admin.privateKey) });
+  t.after(() => Promise.all([monitor.close(), mirror.close(), mine.close()])); // after a failure too: they keep the process alive
 
   const counters = new SharedArrayBuffer(addresses.length * 16);
   const done = new BigInt64Array(counters);
