@@ -209,6 +209,10 @@ bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.jso
 bench-secret: build ## Measure the secret store beside @scure, @noble and ethers, about 1 minute (BENCH=--write)
 	@node bench/secret.mjs $(BENCH)
 
+.PHONY: bench-load
+bench-load: build ## Measure what loading the package takes, and how soon the engine can be used, some seconds (BENCH='--reps 25')
+	@node bench/load.mjs $(BENCH)
+
 .PHONY: bench-relay
 bench-relay: build build/benchd ## Measure what passing on through a head costs, about 3 minutes (BENCH='--transports tls --reps 1')
 	@node bench/relay.mjs $(BENCH)

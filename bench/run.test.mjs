@@ -40,6 +40,24 @@ test('two columns, all rows', async () => {
   assert.equal(rest(written), rest(page), 'all but the run stays as it is');
 });
 
+test('a run with another window says so, and is not written', async () => {
+  const file = path.join(folder, 'window.json');
+  const { stdout } = await run(process.execPath, [bench, '--columns', 'alknet-tls', '--only', 'd', '--window', '64', '--reps', '1', '--quick', '--idle', '--out', file]);
+  assert.match(stdout, /Windows of 64 events\./);
+  assert.ok(JSON.parse(fs.readFileSync(file, 'utf8')).runs['alknet-tls'][0].d_rate > 0);
+  for (const wrong of [['--window', '64', '--write'], ['--from', file, '--write'], ['--window', '0']]) {
+    await assert.rejects(run(process.execPath, [bench, ...wrong]), (e) => e.code === 2 && /--write keeps whole runs|--window takes a number/.test(e.stderr));
+  }
+});
+
+test('loading is measured with both engines', async () => {
+  const { stdout } = await run(process.execPath, [new URL('load.mjs', import.meta.url).pathname, '--reps', '2']);
+  for (const engine of ['addon', 'process']) {
+    const [, required, used] = new RegExp(`^${engine} +([\\d.]+) +\\d+% +([\\d.]+) +\\d+%$`, 'm').exec(stdout);
+    assert.ok(Number(required) > 0 && Number(used) > Number(required), stdout);
+  }
+});
+
 test('a column that fails does not stop the others', async () => {
   const { runs, failed, skipped } = await measure({
     'no server': { peer: 'floor', server: [process.execPath, '-e', 'process.exit(3)'] },

@@ -12,31 +12,31 @@ function isMusl() {
   return report !== undefined && !report.header.glibcVersionRuntime;
 }
 
-let addon;
+let found; // what the one search gave
 
 /** Loads the addon if it can be, and does not wait for it: Go starts on a thread of its own. */
 function begin() {
-  search([]);
+  found ??= search();
 }
 
 /** The addon. */
 function load() {
-  const attempts = [];
-  if (search(attempts) === undefined) throw loadError(attempts);
-  return addon;
+  begin();
+  if (found.addon === undefined) throw loadError(found.attempts);
+  return found.addon;
 }
 
-/** The addon, or undefined; adds what has failed to attempts. */
-function search(attempts) {
-  if (addon !== undefined) return addon;
+/** The addon where it can be loaded, and the errors of those that cannot. */
+function search() {
+  const attempts = [];
   for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
     try {
-      return addon = require(candidate);
+      return { addon: require(candidate), attempts };
     } catch (cause) {
       if (cause.code !== 'MODULE_NOT_FOUND') attempts.push(cause);
     }
   }
-  return undefined;
+  return { attempts };
 }
 
 function loadError(attempts) {

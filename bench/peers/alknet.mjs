@@ -1,7 +1,7 @@
 // This project: authentication by key, schemas and access checks on, as in production.
 import { connect } from '../../lib/index.mjs';
 
-export function create({ address, clientKey, engine }) {
+export function create({ address, clientKey, engine, window }) {
   let node;
   return {
     connect: async () => {
@@ -13,7 +13,7 @@ export function create({ address, clientKey, engine }) {
     },
     call: (obj) => node.call('/bench/echo', obj),
     subscribe: async (req, onEvent) => {
-      for await (const event of node.subscribe('/bench/events', req)) onEvent(event);
+      for await (const event of node.subscribe('/bench/events', req, { window })) onEvent(event);
     },
     close: () => node.close(),
   };

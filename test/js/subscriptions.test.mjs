@@ -123,7 +123,7 @@ test('several reads at once are answered in order; throw() and asyncDispose stop
 });
 
 test('a call of a subscription gives its first event and stops it', async () => {
-  // The handler may be told by the caller's word, or by an event more than wait for a
+  // What stops the handler is the caller's word, or that more events wait than may for a
   // caller without a window: many times, so that both happen.
   for (let i = 0; i < 50; i++) {
     const state = producer(`first ${i}`);
