@@ -15,15 +15,8 @@ GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
 
 # What is built is the same wherever it is built: no paths, no symbols, no state of
 # git, no id of Go's that depends on the path of binding/glibc.h.
-# Functions start at 16 bytes instead of 32, and packages off the hot paths are not
-# inlined; docs/sizes.md has what that is worth.
-COLD := compress/flate crypto/ecdsa crypto/elliptic crypto/hpke crypto/rsa crypto/tls crypto/x509/... encoding/asn1 encoding/json encoding/pem fmt log/... \
-  math/big net net/netip net/textproto net/url reflect regexp/syntax time vendor/golang.org/x/net/dns/dnsmessage \
-  $(addprefix crypto/internal/fips140/,bigmod drbg ecdh ecdsa mlkem nistec nistec/fiat rsa sha3 tls12 tls13) \
-  github.com/pelletier/go-toml/v2/... github.com/quic-go/quic-go/qlog github.com/santhosh-tekuri/jsonschema/v6/... \
-  golang.org/x/crypto/ssh golang.org/x/text/... \
-  $(addprefix github.com/alkdev/alknet/go/,audit auth config credential engine metrics node principal secret service trace)
-GO_FLAGS := -trimpath -buildvcs=false $(COLD:%=-gcflags=%=-l)
+# Functions start at 16 bytes instead of 32: docs/sizes.md has what that is worth.
+GO_FLAGS := -trimpath -buildvcs=false
 GO_LDFLAGS := -funcalign=16 -X main.version=$(VERSION)
 GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w -buildid= $(GO_LDFLAGS)'
 
@@ -103,7 +96,7 @@ test: test-go test-js test-process test-newest test-bench ## Build and run every
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/credential ./go/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret ./go/internal/credential ./go/internal/engine ./go/cabi
 
 .PHONY: test-js
 test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
@@ -186,7 +179,7 @@ soak: ## Reload the configuration under load for a minute, and the other long te
 .PHONY: test-soak
 test-soak: build ## Kill heads, workers and clients at random for two minutes, and pass a million events on
 	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
-	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/route
+	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/internal/route
 
 .PHONY: soak-churn
 soak-churn: build ## Open and close 200,000 sessions from threads that come and go, about 20 minutes

@@ -18,29 +18,29 @@ const module = "github.com/alkdev/alknet/go/"
 // mayImport lists, for each package, what it may import of ours. A package that is
 // not here fails the test: decide where a new one stands before it grows.
 var mayImport = map[string][]string{
-	"wire":       {},
-	"secret":     {}, // imports nothing of ours
-	"credential": {"secret"},
-	"principal":  {},
-	"auth":       {"principal"},
-	"transport":  {"principal"},
-	"config":     {},
-	"metrics":    {},
-	"systemd":    {},
-	"trace":      {},
-	"audit":      {},
-	"call":       {"wire", "auth"},
-	"frameif":    {"auth", "call", "principal", "transport"},
-	"route":      {"auth", "call"},
-	"service":    {"auth", "call", "principal", "transport"},
-	"fileop":     {"call"},
-	"execop":     {"call"},
-	"node":       {"audit", "auth", "call", "config", "credential", "frameif", "metrics", "principal", "route", "secret", "service", "trace", "transport"},
-	"engine":     {"auth", "call", "config", "credential", "node", "principal", "secret", "transport", "wire"},
+	"internal/wire":       {},
+	"secret":              {}, // imports nothing of ours
+	"internal/credential": {"secret"},
+	"internal/principal":  {},
+	"auth":                {"internal/principal"},
+	"internal/transport":  {"internal/principal"},
+	"config":              {},
+	"internal/metrics":    {},
+	"internal/systemd":    {},
+	"internal/trace":      {},
+	"internal/audit":      {},
+	"call":                {"internal/wire", "auth"},
+	"internal/frameif":    {"auth", "call", "internal/principal", "internal/transport"},
+	"internal/route":      {"auth", "call"},
+	"internal/service":    {"auth", "call", "internal/principal", "internal/transport"},
+	"internal/fileop":     {"call"},
+	"internal/execop":     {"call"},
+	"node":                {"internal/audit", "auth", "call", "config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
+	"internal/engine":     {"auth", "call", "config", "internal/credential", "node", "internal/principal", "secret", "internal/transport", "internal/wire"},
 	// The two faces, and what carries the engine's messages out of a process.
-	"engine/pipe": {"call", "engine"},
-	"cabi":        {"call", "engine"},
-	"cmd/alknet":  {"audit", "auth", "call", "config", "credential", "engine", "engine/pipe", "execop", "fileop", "node", "principal", "route", "secret", "service", "systemd", "transport"},
+	"internal/engine/pipe": {"call", "internal/engine"},
+	"cabi":                 {"call", "internal/engine"},
+	"cmd/alknet":           {"internal/audit", "auth", "call", "config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "node", "internal/principal", "internal/route", "secret", "internal/service", "internal/systemd", "internal/transport"},
 }
 
 // mayUseCgo is the one package that does.

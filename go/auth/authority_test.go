@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 // The kinds of authorities that ssh-keygen makes, and how each signs.

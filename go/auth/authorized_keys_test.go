@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 func keyLine(n byte) string {

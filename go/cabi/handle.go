@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 )
 
 // Handles of environments start far from small numbers, so that a confused

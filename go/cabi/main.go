@@ -25,7 +25,7 @@ import (
 	"unsafe"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 )
 
 // version is set by the build.

@@ -8,7 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 	"go.uber.org/goleak"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // pipeLink is a Link whose further streams the test opens by hand.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // Option changes one request of Call or Subscribe.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // Close ends the session at once: what is pending on either side fails with

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // stingyLink takes two writes and then no more until it is closed.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // routes is the plainest Router.

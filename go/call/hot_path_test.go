@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // discard is a link that takes all bytes at once and brings none.

@@ -3,7 +3,7 @@ package call
 import (
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // Limits bound what one session may cost. The zero value of each field means its

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // watched is the link as the reader sees it: each byte that arrives is a sign of

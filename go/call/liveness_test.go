@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // A frame that takes longer than the session may be silent is not silence.

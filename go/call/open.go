@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // openRequest and openAnswer are the payloads of session.open and session.opened.

@@ -3,7 +3,7 @@ package call
 import (
 	"testing"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // A second session.open ends the session, and the other side is told why although

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // Sink takes the answers to one request. Its methods are called one at a time, on

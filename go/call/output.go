@@ -5,7 +5,7 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 const (

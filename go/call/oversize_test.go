@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // What does not fit into a frame fails its own request, whatever part of it is large.

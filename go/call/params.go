@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // MaxHops is how many nodes may pass a request on before it reaches the one that

@@ -3,7 +3,7 @@ package call
 import (
 	"errors"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // streamBuffer is the read buffer of a stream that carries one request's frames.

@@ -3,7 +3,7 @@ package call
 import (
 	"encoding/json"
 
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // Respond ends a query or a mutation with its output, a JSON text.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // TokenVerifier turns a token into an identity; auth.IdentityProvider is one.

@@ -20,7 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -485,7 +485,7 @@ func TestCallOfSubscriptionAndSubscriptionOfCall(t *testing.T) {
 }
 
 func TestMalformedFramesEndTheirSessionAlone(t *testing.T) {
-	data, err := os.ReadFile("../wire/testdata/frames.json")
+	data, err := os.ReadFile("../internal/wire/testdata/frames.json")
 	must(t, err)
 	var v struct {
 		Malformed []struct{ ID, Hex, Error string }

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/frameif"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/frameif"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // ClientConfig configures a client. Address and Registry are required.

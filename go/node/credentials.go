@@ -12,8 +12,8 @@ import (
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/transport"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/transport"
 )
 
 // The files of the state folder that say who may connect, unless the configuration

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/frameif"
+	"github.com/alkdev/alknet/go/internal/frameif"
 )
 
 // The methods that the log names.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/credential"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/service"
 )
 
 // HandlerCredentials gives a provider to a node's handlers (Registry.SetCredentials).

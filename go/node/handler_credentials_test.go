@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/credential"
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/credential"
+	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -17,10 +17,10 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/frameif"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/route"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/frameif"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 const (

@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/route"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/route"
 )
 
 // Join registers the node with the head under a name: from then on others call its

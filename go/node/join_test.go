@@ -9,7 +9,7 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // TestRejoin restarts the head: the worker comes back under its name by itself, and

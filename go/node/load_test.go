@@ -14,7 +14,7 @@ import (
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/wire"
+	"github.com/alkdev/alknet/go/internal/wire"
 )
 
 // soak makes the tests of this file as long as the project promises, in place of a

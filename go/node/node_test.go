@@ -17,8 +17,8 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

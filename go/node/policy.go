@@ -6,7 +6,7 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/frameif"
+	"github.com/alkdev/alknet/go/internal/frameif"
 )
 
 // Policy is what a head decides by, and what can be replaced as a whole while it

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/service"
 )
 
 // storeService is the SecretService of a store in this process.

@@ -7,9 +7,9 @@ import (
 	"log/slog"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/credential"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/service"
 )
 
 // MaxSecretInput is the most that one call of the secret operations signs, seals or

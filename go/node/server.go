@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/trace"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/trace"
 )
 
 // ServerConfig configures a server. Its HeadConfig needs Key and Registry; what the

@@ -8,7 +8,7 @@ import (
 
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 // ScopeAdmin lets its holder reload a node and read its metrics.

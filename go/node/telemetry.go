@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/metrics"
-	"github.com/alkdev/alknet/go/route"
-	"github.com/alkdev/alknet/go/trace"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/metrics"
+	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/trace"
 )
 
 // telemetry is what a server tells of itself: figures, spans and the record of who

@@ -15,10 +15,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 func TestMetrics(t *testing.T) {

@@ -202,7 +202,7 @@ test('PROTOCOL.md: the exchanges, played over one connection, byte for byte', { 
 test('PROTOCOL.md names every event, code and limit of the sources', () => {
   const page = read('docs/PROTOCOL.md');
   const strings = (source) => [...read(source).matchAll(/^\t\w+ +(?:Code +)?= "([\w.]+)"/gm)].map((m) => m[1]);
-  const events = strings('go/wire/event.go');
+  const events = strings('go/internal/wire/event.go');
   const codes = strings('go/call/code.go');
   assert.deepEqual([events.length, codes.length], [11, 12]);
   for (const word of [...events, ...codes]) assert.ok(page.includes(`\`${word}\``), word);

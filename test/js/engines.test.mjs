@@ -117,7 +117,7 @@ test('requiring the package starts nothing, and loads the addon unless the proce
 test('both sides know the version of binding/alknet.h', () => {
   const version = (file, pattern) => Number(pattern.exec(fs.readFileSync(path.join(root, file), 'utf8'))[1]);
   assert.equal(version('lib/process-thread.js', /^const ABI_VERSION = (\d+);/m), ABI);
-  assert.equal(version('go/engine/invoke.go', /^const ABIVersion = (\d+)$/m), ABI);
+  assert.equal(version('go/internal/engine/invoke.go', /^const ABIVersion = (\d+)$/m), ABI);
 });
 
 // ---- Programs that are no engine, or another one

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 )

@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/alkdev/alknet/go/engine"
-	"github.com/alkdev/alknet/go/engine/pipe"
+	"github.com/alkdev/alknet/go/internal/engine"
+	"github.com/alkdev/alknet/go/internal/engine/pipe"
 )
 
 // engineCmd is the engine of the JavaScript package, where that runs it as a process

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 )
 
 // asUser makes a command that an ordinary user runs, whoever runs the tests: for

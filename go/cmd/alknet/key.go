@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 type keyCmd struct {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/route"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/route"
 )
 
 type nodesCmd struct {

@@ -15,9 +15,9 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/transport"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/transport"
 )
 
 // remote are the flags of commands that connect to a node.

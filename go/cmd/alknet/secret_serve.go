@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/service"
 )
 
 // serveSecrets are the flags of a node that has its keys from a phrase.

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -9,11 +9,11 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/alkdev/alknet/go/audit"
 	"github.com/alkdev/alknet/go/call"
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/systemd"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/systemd"
 )
 
 type serveCmd struct {

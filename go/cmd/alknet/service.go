@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/service"
 )
 
 type serviceCmd struct {

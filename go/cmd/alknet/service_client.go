@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/service"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/service"
 )
 
 // serviceTime bounds one question to a service.

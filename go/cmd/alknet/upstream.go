@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/transport"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/route"
-	"github.com/alkdev/alknet/go/transport"
 )
 
 // upstream are the flags of a head that is a worker of another head.

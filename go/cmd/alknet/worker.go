@@ -15,11 +15,11 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/execop"
-	"github.com/alkdev/alknet/go/fileop"
+	"github.com/alkdev/alknet/go/internal/execop"
+	"github.com/alkdev/alknet/go/internal/fileop"
+	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/transport"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/route"
-	"github.com/alkdev/alknet/go/transport"
 )
 
 type workerCmd struct {

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 )

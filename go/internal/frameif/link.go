@@ -10,7 +10,7 @@ import (
 	"context"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // link is a transport connection as a session sees it.

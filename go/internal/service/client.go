@@ -15,7 +15,7 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // ClientConfig configures a Client. Address and Key are required.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // The scopes that a node's key needs at a service.

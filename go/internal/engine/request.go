@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/secret"
 )
 

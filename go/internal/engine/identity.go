@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -3,8 +3,8 @@ package engine
 import (
 	"encoding/json"
 
+	"github.com/alkdev/alknet/go/internal/wire"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/wire"
 )
 
 // storeOptions are those of secret.Options that JavaScript sets; times are in ms.

@@ -6,7 +6,7 @@ import (
 	"sync"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/transport"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // maxQueued is how many bytes may wait for a side that does not read.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"math"
 
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 )
 
 // The types of frames. A frame is the length of its body (4 bytes, big-endian), its

@@ -18,9 +18,9 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/wire"
 	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
-	"github.com/alkdev/alknet/go/wire"
 )
 
 // Environment is one user of the engine, such as a JavaScript environment: its nodes,

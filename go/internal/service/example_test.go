@@ -9,7 +9,7 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/service"
+	"github.com/alkdev/alknet/go/internal/service"
 )
 
 // Example offers an operation from a process apart, and has a handler of a node invoke

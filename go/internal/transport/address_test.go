@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 var someKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)).Public().(ed25519.PublicKey)

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/alkdev/alknet/go/credential"
+	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -21,7 +21,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/alkdev/alknet/go/principal"
+	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

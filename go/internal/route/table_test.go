@@ -14,9 +14,9 @@ import (
 
 	"github.com/alkdev/alknet/go/auth"
 	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/principal"
+	"github.com/alkdev/alknet/go/internal/route"
 	"github.com/alkdev/alknet/go/node"
-	"github.com/alkdev/alknet/go/principal"
-	"github.com/alkdev/alknet/go/route"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -11,7 +11,7 @@ import (
 	"sync"
 
 	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/engine"
+	"github.com/alkdev/alknet/go/internal/engine"
 )
 
 const (
