@@ -1,5 +1,4 @@
-// Package layers holds no code: its test keeps the layers of docs/ARCHITECTURE.md.
-package layers
+package alknet_test
 
 import (
 	"cmp"

@@ -54,7 +54,7 @@ type Config struct {
 	Agent string
 	// Token makes the token that the dialling side opens the session with; nil for none.
 	Token func() (string, error)
-	// Owner is what the session belongs to, for handlers that want to know: Session.Owner
+	// Owner is what the session belongs to: Session.Owner
 	// gives it.
 	Owner any
 	// Certificate is the OpenSSH certificate that the dialling side opens the session

@@ -137,13 +137,15 @@ func (c *Client) dial(ctx context.Context) (*Session, error) {
 	if err != nil {
 		return nil, dialError(err)
 	}
+	s := &Session{Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey(), client: c}
 	inner, err := frameif.Open(ctx, conn, c.address.Peer, frameif.Credential{Signer: c.cfg.Key, Token: c.cfg.Token, Certificate: c.cfg.Certificate}, c.cfg.PeerScopes, call.Config{
-		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch, Owner: c,
+		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch, Owner: s,
 	})
 	if err != nil {
 		return nil, dialError(err)
 	}
-	return &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}, nil
+	s.Session = inner
+	return s, nil
 }
 
 // dialError gives a failed attempt its code.

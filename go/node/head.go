@@ -95,12 +95,28 @@ type Session struct {
 	Remote    net.Addr          // the other side's address
 	Key       ed25519.PublicKey // the other side's key, nil if it proved none
 
+	client *Client // nil for a session of a head
+
+	attaching  sync.Mutex
+	attachment any
+
 	revoking sync.Once
 	onExpiry func()
 
 	judging sync.Mutex
 	expiry  *time.Timer // of the credential; nil while it has no end
 	ended   bool
+}
+
+// Attachment returns what the first call's make returned: what an application keeps with
+// the session. It may be called before the session has opened.
+func (s *Session) Attachment(make func() any) any {
+	s.attaching.Lock()
+	defer s.attaching.Unlock()
+	if s.attachment == nil {
+		s.attachment = make()
+	}
+	return s.attachment
 }
 
 // Head is a node that listens. Its methods are safe for concurrent use.
@@ -204,10 +220,11 @@ func (h *Head) recover(conn transport.Conn) {
 // that is idle: what comes at its end is called then.
 func (h *Head) serve(conn transport.Conn) {
 	policy := h.policy.Load()
+	s := &Session{Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
 	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
-		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch,
+		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch, Owner: s,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {
@@ -215,7 +232,7 @@ func (h *Head) serve(conn transport.Conn) {
 		}
 		return
 	}
-	s := &Session{Session: inner, Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
+	s.Session = inner
 	s.onExpiry = func() { h.recheck(s) }
 	id := s.Identity()
 	if id != nil && !h.gate.enter(&policy.Admission, id.ID) {

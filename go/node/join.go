@@ -322,8 +322,8 @@ func addNotice(registry *call.Registry) error {
 		if req.Session() == nil || forwarded {
 			return nil, call.Errorf(call.Forbidden, "only the head itself tells this")
 		}
-		if client, ok := req.Session().Owner().(*Client); ok {
-			client.lost(req.Session(), call.Errorf(notice.Code, "%s", notice.Message))
+		if s, ok := req.Session().Owner().(*Session); ok && s.client != nil {
+			s.client.lost(req.Session(), call.Errorf(notice.Code, "%s", notice.Message))
 			return map[string]any{}, nil
 		}
 		return nil, call.Errorf(call.Forbidden, "only the head itself tells this")
