@@ -2,41 +2,68 @@ package alknet_test
 
 import (
 	"cmp"
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-const module = "github.com/alkdev/alknet/go/"
+var update = flag.Bool("update", false, "write the table of packages in docs/ARCHITECTURE.md")
 
-// mayImport lists, for each package, what it may import of ours. A package that is
-// not here fails the test: decide where a new one stands before it grows.
+const (
+	module       = "github.com/alkdev/alknet/go"
+	architecture = "../docs/ARCHITECTURE.md"
+	root         = "alknet" // the public package, in this folder
+)
+
+// layers lists all packages, the highest layer first. An import goes to a lower layer;
+// within a layer there is none.
+var layers = [][]string{
+	{"cmd/alknet", "cabi"},
+	{"internal/engine/pipe"},
+	{"internal/engine", root},
+	{"node"},
+	{"internal/frameif", "internal/route", "internal/service"},
+	{"internal/execop", "internal/fileop"},
+	{"call"},
+	{"auth", "internal/transport", "internal/credential"},
+	{"internal/principal", "secret"},
+	{"internal/wire", "config", "internal/audit", "internal/metrics", "internal/trace", "internal/systemd"},
+}
+
+// mayImport lists what each package may import of ours: less than its layer allows. A
+// package that is not here fails the test: decide where it stands before it grows.
 var mayImport = map[string][]string{
-	"internal/wire":       {},
-	"secret":              {}, // imports nothing of ours
-	"internal/credential": {"secret"},
-	"internal/principal":  {},
-	"auth":                {"internal/principal"},
-	"internal/transport":  {"internal/principal"},
-	"config":              {},
-	"internal/metrics":    {},
-	"internal/systemd":    {},
-	"internal/trace":      {},
-	"internal/audit":      {},
-	"call":                {"internal/wire", "auth"},
-	"internal/frameif":    {"auth", "call", "internal/principal", "internal/transport"},
-	"internal/route":      {"auth", "call"},
-	"internal/service":    {"auth", "call", "internal/principal", "internal/transport"},
-	"internal/fileop":     {"call"},
-	"internal/execop":     {"call"},
-	"node":                {"internal/audit", "auth", "call", "config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
-	"internal/engine":     {"auth", "call", "config", "internal/credential", "node", "internal/principal", "secret", "internal/transport", "internal/wire"},
-	// The two faces, and what carries the engine's messages out of a process.
+	"internal/wire":        {},
+	"secret":               {}, // imports nothing of ours
+	"internal/credential":  {"secret"},
+	"internal/principal":   {},
+	"auth":                 {"internal/principal"},
+	"internal/transport":   {"internal/principal"},
+	"config":               {},
+	"internal/metrics":     {},
+	"internal/systemd":     {},
+	"internal/trace":       {},
+	"internal/audit":       {},
+	"call":                 {"internal/wire", "auth"},
+	"internal/frameif":     {"auth", "call", "internal/principal", "internal/transport"},
+	"internal/route":       {"auth", "call"},
+	"internal/service":     {"auth", "call", "internal/principal", "internal/transport"},
+	"internal/fileop":      {"call"},
+	"internal/execop":      {"call"},
+	"node":                 {"internal/audit", "auth", "call", "config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
+	root:                   {"auth", "call", "internal/principal", "internal/transport", "node"},
+	"internal/engine":      {"auth", "call", "config", "internal/credential", "node", "internal/principal", "secret", "internal/transport", "internal/wire"},
 	"internal/engine/pipe": {"call", "internal/engine"},
 	"cabi":                 {"call", "internal/engine"},
 	"cmd/alknet":           {"internal/audit", "auth", "call", "config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "node", "internal/principal", "internal/route", "secret", "internal/service", "internal/systemd", "internal/transport"},
@@ -47,8 +74,8 @@ const mayUseCgo = "cabi"
 
 // source is what a package's files say, whatever their platform or build tag.
 type source struct {
-	imports    map[string]bool // paths
-	documented bool
+	imports map[string]bool // paths
+	comment string          // of the package
 }
 
 func packages(t *testing.T) map[string]*source {
@@ -66,17 +93,13 @@ func packages(t *testing.T) map[string]*source {
 			return err
 		}
 		name := filepath.ToSlash(filepath.Dir(path))
+		if name == "." {
+			name = root
+		}
 		if found[name] == nil {
 			found[name] = &source{imports: map[string]bool{}}
 		}
-		for _, spec := range file.Imports {
-			imported, err := strconv.Unquote(spec.Path.Value)
-			if err != nil {
-				return err
-			}
-			found[name].imports[imported] = true
-		}
-		found[name].documented = found[name].documented || file.Doc != nil
+		found[name].read(file)
 		return nil
 	})
 	if err != nil {
@@ -85,22 +108,51 @@ func packages(t *testing.T) map[string]*source {
 	return found
 }
 
+func (s *source) read(file *ast.File) {
+	for _, spec := range file.Imports {
+		if imported, err := strconv.Unquote(spec.Path.Value); err == nil {
+			s.imports[imported] = true
+		}
+	}
+	if file.Doc != nil {
+		s.comment = file.Doc.Text()
+	}
+}
+
+// ours returns the package's name in mayImport, if the path is one of ours.
+func ours(path string) (name string, ok bool) {
+	if path == module {
+		return root, true
+	}
+	return strings.CutPrefix(path, module+"/")
+}
+
 func TestLayers(t *testing.T) {
 	found := packages(t)
+	layer := map[string]int{}
+	for i, names := range layers {
+		for _, name := range names {
+			layer[name] = len(layers) - i
+		}
+	}
 	for name, p := range found {
 		allowed, known := mayImport[name]
-		if !known {
-			t.Errorf("%s is in no layer: enter it in mayImport and in docs/ARCHITECTURE.md", name)
+		if !known || layer[name] == 0 {
+			t.Errorf("%s is in no layer: enter it in layers and mayImport", name)
 		}
 		for path := range p.imports {
-			if ours, ok := strings.CutPrefix(path, module); ok && !slices.Contains(allowed, ours) {
-				t.Errorf("%s imports %s, which its layer does not allow", name, ours)
+			imported, own := ours(path)
+			switch {
+			case own && !slices.Contains(allowed, imported):
+				t.Errorf("%s imports %s, which mayImport does not allow", name, imported)
+			case own && layer[imported] >= layer[name]:
+				t.Errorf("%s imports %s, which is not in a lower layer", name, imported)
 			}
 		}
 		if p.imports["C"] && name != mayUseCgo {
 			t.Errorf("%s uses cgo: only %s does", name, mayUseCgo)
 		}
-		if !p.documented {
+		if p.comment == "" {
 			t.Errorf("%s has no package comment", name)
 		}
 	}
@@ -108,5 +160,48 @@ func TestLayers(t *testing.T) {
 		if found[name] == nil {
 			t.Errorf("mayImport lists %s, which does not exist", name)
 		}
+	}
+}
+
+var table = regexp.MustCompile(`(?s)<!-- packages -->\n.*<!-- end of packages -->`)
+
+// TestArchitecture holds the table of docs/ARCHITECTURE.md against the packages. go test
+// ./go -update writes it.
+func TestArchitecture(t *testing.T) {
+	found := packages(t)
+	var b strings.Builder
+	b.WriteString("<!-- packages -->\n| layer | package | what it is | may import |\n| ---: | --- | --- | --- |\n")
+	short := func(name string) string { return "`" + strings.TrimPrefix(name, "internal/") + "`" }
+	for i, names := range layers {
+		for _, name := range names {
+			if found[name] == nil {
+				continue // TestLayers says so
+			}
+			imports := make([]string, 0, len(mayImport[name]))
+			for _, imported := range mayImport[name] {
+				imports = append(imports, short(imported))
+			}
+			slices.Sort(imports)
+			synopsis := new(doc.Package).Synopsis(found[name].comment)
+			fmt.Fprintf(&b, "| %d | `go/%s` | %s | %s |\n", len(layers)-i, strings.TrimPrefix(name, root), strings.ReplaceAll(synopsis, "|", "\\|"), cmp.Or(strings.Join(imports, ", "), "nothing of ours"))
+		}
+	}
+	b.WriteString("<!-- end of packages -->")
+	page, err := os.ReadFile(architecture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := table.Find(page)
+	if now == nil {
+		t.Fatalf("%s has no table of packages", architecture)
+	}
+	if string(now) == b.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s has another table of packages: go test ./go -run TestArchitecture -update", architecture)
+	}
+	if err := os.WriteFile(architecture, table.ReplaceAllLiteral(page, []byte(b.String())), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

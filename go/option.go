@@ -33,6 +33,10 @@ func AuthToken(token string) CallOption { return call.WithAuthToken(token) }
 // has ended. It is not for subscriptions.
 func ContinueRunning() CallOption { return call.ContinueRunning() }
 
+// At puts a path before the operation's name: with At("/dev1") the request for /math/add
+// goes to /dev1/math/add, the operation of the node that has joined as dev1.
+func At(path string) CallOption { return call.At(path) }
+
 // HandlerOption changes one registration.
 type HandlerOption func(*handling)
 

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"reflect"
 	"strings"
 	"time"
@@ -159,8 +158,6 @@ func schemaByMethod(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{Type: "string", Format: "date-time"}
 	case reflect.TypeFor[json.Number]():
 		return &jsonschema.Schema{Type: "number"}
-	case reflect.TypeFor[big.Int]():
-		return &jsonschema.Schema{Type: "integer"}
 	}
 	if t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface {
 		return nil // as what it points to; any value

@@ -134,23 +134,6 @@ func (o Stream[In, Event]) Subscribe(ctx context.Context, c Caller, input In, op
 	return Subscribe[Event](ctx, c, o.Name, input, opts...)
 }
 
-// At returns a Caller for a node that has joined the peer of c: at("/dev1") calls
-// /dev1/math/add where its caller names /math/add.
-func At(c Caller, path string) Caller { return prefixed{c, path} }
-
-type prefixed struct {
-	caller Caller
-	path   string
-}
-
-func (p prefixed) Call(ctx context.Context, operation string, input any, opts ...CallOption) (json.RawMessage, error) {
-	return p.caller.Call(ctx, p.path+operation, input, opts...)
-}
-
-func (p prefixed) Subscribe(ctx context.Context, operation string, input any, opts ...CallOption) (*Subscription, error) {
-	return p.caller.Subscribe(ctx, p.path+operation, input, opts...)
-}
-
 type requestKey struct{}
 
 func withRequest(ctx context.Context, req *Request) context.Context {

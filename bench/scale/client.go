@@ -2,22 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	alknet "github.com/alkdev/alknet/go"
 )
 
 // task is one command to a client.
@@ -77,22 +72,18 @@ func client() error {
 }
 
 type clients struct {
-	key crypto.Signer
-	all []*node.Client
+	node alknet.Node
+	all  []*alknet.Conn
 }
 
 // makeKey returns the line of authorized_keys.
 func (c *clients) makeKey() (string, error) {
-	key, err := auth.GenerateKey()
+	key, err := alknet.GenerateKey()
 	if err != nil {
 		return "", err
 	}
-	c.key = key
-	public, err := ssh.NewPublicKey(key.Public())
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public))), nil
+	c.node.Key = key
+	return alknet.AuthorizedKey(key.Public().(ed25519.PublicKey), "scale"), nil
 }
 
 func (c *clients) open(t task) (opened, error) {
@@ -107,17 +98,16 @@ func (c *clients) open(t task) (opened, error) {
 		left    atomic.Int64
 	)
 	left.Store(int64(t.Count))
-	registry := call.NewRegistry()
 	begin := time.Now()
 	for range min(dialers, t.Count) {
 		work.Go(func() {
 			for left.Add(-1) >= 0 {
 				for {
-					node, err := node.Connect(ctx, node.ClientConfig{Address: t.Address, Key: c.key, Registry: registry, NoReconnect: true, Timeout: time.Minute})
+					conn, err := c.node.Connect(ctx, t.Address, alknet.WithoutReconnect(), alknet.ConnectTimeout(time.Minute))
 					mu.Lock()
 					if err == nil {
-						c.all = append(c.all, node)
-					} else if !slices.Contains([]call.Code{call.Unavailable, call.Timeout}, call.CodeOf(err)) || refused.Add(1) > int64(t.Count) {
+						c.all = append(c.all, conn)
+					} else if !slices.Contains([]alknet.Code{alknet.Unavailable, alknet.Timeout}, alknet.CodeOf(err)) || refused.Add(1) > int64(t.Count) {
 						failed = err
 					}
 					stop := failed != nil
@@ -140,7 +130,7 @@ func (c *clients) open(t task) (opened, error) {
 var input = json.RawMessage(`{"data":"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"}`)
 
 // echo makes one call and checks its answer.
-func echo(ctx context.Context, node *node.Client) error {
+func echo(ctx context.Context, node *alknet.Conn) error {
 	output, err := node.Call(ctx, "/bench/echo", input)
 	if err == nil && len(output) != len(input) {
 		err = fmt.Errorf("the answer has %d bytes", len(output))
@@ -236,7 +226,7 @@ func (c *clients) clock(t task) (called, error) {
 }
 
 // read takes one subscription to its end. Of every keep events, one's lag is kept.
-func read(ctx context.Context, node *node.Client, in map[string]int64, phase, keep int64) (lags []int64, got int64, err error) {
+func read(ctx context.Context, node *alknet.Conn, in map[string]int64, phase, keep int64) (lags []int64, got int64, err error) {
 	events, err := node.Subscribe(ctx, "/bench/clock", in)
 	if err != nil {
 		return nil, 0, err
@@ -266,7 +256,7 @@ func (c *clients) close() error {
 	defer cancel()
 	var work sync.WaitGroup
 	for _, node := range c.all {
-		work.Go(func() { node.Close(ctx) })
+		work.Go(func() { _ = node.Shutdown(ctx) })
 	}
 	work.Wait()
 	c.all = nil

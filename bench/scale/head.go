@@ -9,23 +9,18 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/node"
+	alknet "github.com/alkdev/alknet/go"
 )
 
 // headConfig says what the head serves.
 type headConfig struct {
-	Listen   string
-	Keys     []string // authorized, as lines of authorized_keys
-	Sessions int      // that it must let in, from one address and of one key
+	Listen string
+	Keys   []string // authorized, as lines of authorized_keys
 }
 
-// head is a server as `alknet serve` runs it: authorized keys, limits, schemas, scopes
-// and metrics.
+// head is a server with what production has: authorized keys, schemas and scopes.
 func head() error {
-	var server *node.Server
+	var server *alknet.Server
 	err := obey(func(raw json.RawMessage) (any, error) {
 		var c headConfig
 		if err := json.Unmarshal(raw, &c); err != nil {
@@ -49,50 +44,32 @@ func head() error {
 	return err
 }
 
-func (c headConfig) serve() (*node.Server, error) {
-	key, err := auth.GenerateKey()
+func (c headConfig) serve() (*alknet.Server, error) {
+	keys, err := alknet.AuthorizedKeys([]byte(strings.Join(c.Keys, "\n")), "bench")
 	if err != nil {
 		return nil, err
 	}
-	registry, err := operations()
-	if err != nil {
+	node := &alknet.Node{Identities: keys}
+	if err := operations(node); err != nil {
 		return nil, err
 	}
-	keys := make([]map[string]any, len(c.Keys))
-	for i, line := range c.Keys {
-		keys[i] = map[string]any{"publicKey": line, "scopes": []string{"bench"}}
-	}
-	room := c.Sessions + 16
-	settings, err := json.Marshal(map[string]any{
-		"listeners": []any{map[string]any{"address": c.Listen}},
-		"auth":      map[string]any{"keys": keys},
-		"limits":    map[string]any{"connections": room, "connectionsPerAddress": room, "sessionsPerIdentity": room},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return node.Start(context.Background(), node.ServerConfig{
-		HeadConfig: node.HeadConfig{Key: key, Registry: registry},
-		Load:       func() (*config.Config, error) { return config.Load(config.Sources{Options: [][]byte{settings}}) },
-		Version:    "scale",
-	})
+	return node.Listen(context.Background(), c.Listen)
 }
 
 // operations are an echo and a clock, which sends the time at which each event was due.
-func operations() (*call.Registry, error) {
-	registry := call.NewRegistry()
-	access := call.AccessControl{RequiredScopes: []string{"bench"}}
-	if err := registry.Handle(call.OperationSpec{
+func operations(node *alknet.Node) error {
+	access := alknet.AccessControl{RequiredScopes: []string{"bench"}}
+	if err := node.Handle(alknet.Spec{
 		Name: "/bench/echo", AccessControl: access,
 		InputSchema: json.RawMessage(`{"type":"object","required":["data"],"additionalProperties":false,"properties":{"data":{"type":"string"}}}`),
-	}, func(_ context.Context, r *call.Request) (any, error) { return r.Input(), nil }); err != nil {
-		return nil, err
+	}, func(_ context.Context, r *alknet.Request) (any, error) { return r.Input(), nil }); err != nil {
+		return err
 	}
-	err := registry.HandleStream(call.OperationSpec{
+	return node.HandleStream(alknet.Spec{
 		Name: "/bench/clock", AccessControl: access,
 		InputSchema: json.RawMessage(`{"type":"object","required":["first","every","count"],"additionalProperties":false,
 			"properties":{"first":{"type":"integer"},"every":{"type":"integer","minimum":1},"count":{"type":"integer","minimum":1}}}`),
-	}, func(ctx context.Context, r *call.Request, send func(any) error) error {
+	}, func(ctx context.Context, r *alknet.Request, send func(any) error) error {
 		var in struct{ First, Every, Count int64 } // nanoseconds of the monotonic clock
 		if err := json.Unmarshal(r.Input(), &in); err != nil {
 			return err
@@ -114,7 +91,6 @@ func operations() (*call.Registry, error) {
 		}
 		return nil
 	})
-	return registry, err
 }
 
 // socket returns the address to listen on, and what cleans up behind it.

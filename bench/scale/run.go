@@ -73,7 +73,7 @@ func newBench(transport string, sessions int) (b *bench, err error) {
 		}
 		b.clients = append(b.clients, p)
 	}
-	if b.head, err = start("head", headConfig{Listen: listen, Keys: keys, Sessions: sessions}, &b.address); err != nil {
+	if b.head, err = start("head", headConfig{Listen: listen, Keys: keys}, &b.address); err != nil {
 		return nil, err
 	}
 	return b, nil

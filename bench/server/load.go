@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,9 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	alknet "github.com/alkdev/alknet/go"
 )
 
 // work is what the mode load does, as JSON on stdin: a closed loop of callers, or one
@@ -36,16 +35,16 @@ func load() error {
 	if err := json.NewDecoder(os.Stdin).Decode(&w); err != nil {
 		return err
 	}
-	key, err := auth.LoadPrivateKey(w.Key, nil)
+	key, err := alknet.LoadKey(w.Key, nil)
 	if err != nil {
 		return err
 	}
 	ctx := context.Background()
-	client, err := node.Connect(ctx, node.ClientConfig{Address: w.Address, Key: key, Registry: call.NewRegistry()})
+	client, err := (&alknet.Node{Key: key}).Connect(ctx, w.Address)
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer client.Close()
 	var count int64
 	began := time.Now()
 	if w.Stream != "" {
@@ -63,7 +62,7 @@ func load() error {
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{"count": count, "seconds": time.Since(began).Seconds()})
 }
 
-func (w *work) callFor(ctx context.Context, client *node.Client, seconds float64) (int64, error) {
+func (w *work) callFor(ctx context.Context, client *alknet.Conn, seconds float64) (int64, error) {
 	input := json.RawMessage(`{"seq":1,"kind":"bench","data":"` + strings.Repeat("x", max(w.Size-34, 0)) + `"}`)
 	end := time.Now().Add(time.Duration(seconds * float64(time.Second)))
 	var count atomic.Int64
@@ -91,7 +90,7 @@ func (w *work) callFor(ctx context.Context, client *node.Client, seconds float64
 	return count.Load(), nil
 }
 
-func (w *work) subscribe(ctx context.Context, client *node.Client) (int64, error) {
+func (w *work) subscribe(ctx context.Context, client *alknet.Conn) (int64, error) {
 	events, err := client.Subscribe(ctx, w.Stream, map[string]int{"n": w.Events, "size": w.Size})
 	if err != nil {
 		return 0, err
@@ -123,36 +122,32 @@ func worker() error {
 	if err := decoder.Decode(&o); err != nil {
 		return err
 	}
-	key, err := auth.LoadPrivateKey(o.Key, nil)
+	key, err := alknet.LoadKey(o.Key, nil)
 	if err != nil {
 		return err
 	}
-	grants, err := auth.ParseAuthorizedKeys("client", []byte(o.Client))
-	if err != nil {
+	node := &alknet.Node{Key: key}
+	if node.Identities, err = alknet.AuthorizedKeys([]byte(o.Client)); err != nil {
 		return err
 	}
-	registry, err := operations()
-	if err != nil {
+	if err := operations(node); err != nil {
 		return err
 	}
 	ctx := context.Background()
-	direct, err := node.Serve(ctx, node.HeadConfig{Listen: []string{o.Listen}, Key: key, Provider: auth.NewKeySet(grants, nil), Registry: registry})
+	direct, err := node.Listen(ctx, o.Listen)
 	if err != nil {
 		return err
 	}
-	client, err := node.Connect(ctx, node.ClientConfig{Address: o.Address, Key: key, Registry: registry, NoReconnect: true})
+	conn, err := node.Connect(ctx, o.Address, alknet.WithoutReconnect())
 	if err != nil {
 		return err
 	}
-	if err := client.Join(ctx, o.Name); err != nil {
+	if err := conn.Join(ctx, o.Name); err != nil {
 		return err
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(map[string]string{"address": direct.Addresses()[0]}); err != nil {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, io.MultiReader(decoder.Buffered(), os.Stdin))
-	ended, cancel := context.WithCancel(ctx)
-	cancel()
-	client.Close(ended)
-	return direct.Close()
+	return errors.Join(conn.Close(), direct.Close())
 }

@@ -29,6 +29,10 @@ func WithWindow(n int) Option { return func(o *Options) { o.Window = n } }
 // WithMetadata sends strings along with the request.
 func WithMetadata(m map[string]string) Option { return func(o *Options) { o.Metadata = m } }
 
+// At puts a path before the operation's name: At("/dev1") makes /math/add
+// /dev1/math/add.
+func At(path string) Option { return func(o *Options) { o.at = path } }
+
 // WithAuthToken makes the request under the token's identity.
 func WithAuthToken(token string) Option { return func(o *Options) { o.AuthToken = token } }
 
@@ -56,7 +60,7 @@ func (s *Session) Call(ctx context.Context, operation string, input any, options
 		return nil, err
 	}
 	answer := make(single, 1)
-	request := s.Start(Single, operation, raw, opts, answer)
+	request := s.Start(Single, opts.at+operation, raw, opts, answer)
 	s.out.flush()
 	return answer.wait(ctx, request, opts)
 }
@@ -133,7 +137,7 @@ func (s *Session) Subscribe(ctx context.Context, operation string, input any, op
 		return nil, err
 	}
 	sub := newSubscription(opts)
-	sub.request = s.Start(Stream, operation, raw, opts, sub)
+	sub.request = s.Start(Stream, opts.at+operation, raw, opts, sub)
 	s.out.flush()
 	return sub, nil
 }

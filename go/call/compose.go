@@ -72,7 +72,7 @@ func (r *Request) Invoke(ctx context.Context, namespace, op string, input any, o
 		return nil, err
 	}
 	answer := make(single, 1)
-	request := r.Start(Single, "/"+namespace+"/"+op, raw, opts, answer)
+	request := r.Start(Single, opts.at+"/"+namespace+"/"+op, raw, opts, answer)
 	return answer.wait(ctx, request, opts)
 }
 
@@ -83,7 +83,7 @@ func (r *Request) InvokeStream(ctx context.Context, namespace, op string, input 
 		return nil, err
 	}
 	sub := newSubscription(opts)
-	sub.request = r.Start(Stream, "/"+namespace+"/"+op, raw, opts, sub)
+	sub.request = r.Start(Stream, opts.at+"/"+namespace+"/"+op, raw, opts, sub)
 	return sub, nil
 }
 

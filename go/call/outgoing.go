@@ -54,6 +54,7 @@ type Options struct {
 	// has ended, its deadline included. It is for calls, not for subscriptions.
 	ContinueRunning bool
 
+	at        string // goes before the operation's name
 	metadata  []byte // JSON text in place of Metadata
 	forwarded []byte // JSON text of forwardedFor
 	hops      int

@@ -215,18 +215,6 @@ test('ABI.md names every completion', () => {
   for (const [name, number] of kinds) assert.ok(page.includes(`| ${number} | ${name} |`), `${number} ${name}`);
 });
 
-test('ARCHITECTURE.md has the layers of TestLayers', () => {
-  const source = read('go/layers_test.go');
-  const table = /^var mayImport = [^{]*\{\n([^]*?)^\}/m.exec(source)[1];
-  const quoted = (text) => [...text.matchAll(/"([\w/]+)"/g)].map((m) => m[1]).sort();
-  const tested = Object.fromEntries([...table.matchAll(/^\t"([\w/]+)": +\{([^}]*)\}/gm)].map(([, name, imports]) => [name, quoted(imports)]));
-  assert.ok(Object.keys(tested).length >= 17);
-  const section = /^## The layers\n([^]*?)^## /m.exec(read('docs/ARCHITECTURE.md'))[1];
-  const ticked = (text) => [...text.matchAll(/`([\w/]+)`/g)].map((m) => m[1]).sort();
-  const shown = Object.fromEntries([...section.matchAll(/^\| `([\w/]+)` \|.*\| ([^|]*) \|$/gm)].map(([, name, imports]) => [name, ticked(imports)]));
-  assert.deepEqual(shown, tested);
-});
-
 // ---- All pages
 
 test('links lead to files and headings that exist', () => {
