@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 VERSION := $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 GO_FILES := $(shell find go -name '*.go' ! -name '*_test.go')
@@ -52,10 +52,10 @@ demo: build ## Run a head, a worker and a client that call each other
 
 # A platform as Node.js names it: linux-x64. The binaries are static and cross-compile
 # anywhere; an addon needs a C++ compiler for its platform, here Debian's for arm64.
-PLATFORM := $(shell node -p 'process.platform + "-" + process.arch')
+HOST := $(shell node -p 'process.platform + "-" + process.arch')
 PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
 binary_of = $(if $(filter win32-%,$(1)),build/platforms/$(1)/alknet.exe,build/platforms/$(1)/alknet)
-other_binaries := $(foreach platform,$(filter-out $(PLATFORM),$(PLATFORMS)),$(call binary_of,$(platform)))
+other_binaries := $(foreach platform,$(filter-out $(HOST),$(PLATFORMS)),$(call binary_of,$(platform)))
 
 $(other_binaries): build/platforms/%: Makefile $(GO_FILES) go.mod go.sum package.json
 	@echo 'go build -o $@ ./go/cmd/alknet'
@@ -73,75 +73,73 @@ $(ARM64)/build/Release/alknet.node: Makefile $(GO_FILES) go.mod go.sum package.j
 	CC=aarch64-linux-gnu-gcc CXX=aarch64-linux-gnu-g++ npx --no-install node-gyp configure build -C $(ARM64) --arch=arm64 --loglevel=warn
 	@touch $@
 
-.PHONY: pack
-pack: build ## Write the npm packages of this platform to build/packages
-	@node binding/packages/pack.mjs build/packages $(PLATFORM)
-
+# PLATFORM=linux-x64 on the command line writes the packages of that one platform.
+ifeq ($(origin PLATFORM),command line)
+packages: $(if $(filter linux-arm64,$(PLATFORM)),$(ARM64)/build/Release/alknet.node,build) $(filter $(call binary_of,$(PLATFORM)),$(other_binaries))
+else
+packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node
+endif
 .PHONY: packages
-packages: build $(other_binaries) $(ARM64)/build/Release/alknet.node ## Write everything a release has to build/packages, on linux-x64 with gcc for arm64
+packages: ## Write the npm packages and archives of a release to build/packages (PLATFORM=linux-x64: one platform's packages)
+ifeq ($(origin PLATFORM),command line)
+	@node binding/packages/pack.mjs build/packages $(PLATFORM)
+else
 	@node binding/packages/pack.mjs build/packages
 	@node binding/packages/release.mjs build/packages
 	@ls -l build/packages
+endif
 
 .PHONY: sizes
-sizes: build ## Show what the addon and the binary are made of (SIZES=--write puts it into docs/sizes.md)
+sizes: build ## Show what takes space in the addon and the binary, and check the limits (SIZES=--write: update docs/sizes.md)
 	CGO_ENABLED=0 go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -o build/sizes/alknet ./go/cmd/alknet
 	go build $(GO_FLAGS) -ldflags '$(GO_LDFLAGS)' -tags alknet_addon -buildmode=c-shared -o build/sizes/alknet.so ./go/cabi
 	@node binding/packages/sizes.mjs $(SIZES)
 
 .PHONY: test
-test: test-go test-js test-process test-newest test-bench ## Build and run every test
+test: build build/benchd bench/node_modules/.package-lock.json ## Build and run every test
+	$(MAKE) --no-print-directory test-go
+	$(MAKE) --no-print-directory test-js
+	$(MAKE) --no-print-directory test-js ENGINE=process
+	$(MAKE) --no-print-directory test-js NODES=26
+	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
 
 .PHONY: test-go
 test-go: ## Run the Go tests with the race detector
 	go vet ./...
 	go test -race -shuffle=on ./...
-	go test -tags alknet_addon -shuffle=on ./go/secret ./go/internal/credential ./go/internal/engine ./go/cabi
+	go test -tags alknet_addon -shuffle=on ./go/secret $(addprefix ./go/internal/,credential engine) ./go/cabi
+
+# These tests look at files, choose an engine themselves, or compare what both engines
+# compute by the same code: one run is enough.
+ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package secret-agreement types)
+ENGINE ?=
+NODES ?=
+JS_TESTS = $(if $(filter process,$(ENGINE)),$(filter-out $(ENGINELESS),$(wildcard test/js/*.test.mjs)),$(wildcard test/js/*.test.mjs))
 
 .PHONY: test-js
-test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests against the built addon and binary
-	node --test --test-reporter=spec --test-timeout=300000 test/js/*.test.mjs
-
-# They look at files, choose an engine themselves, or compare what both engines compute
-# by the same code with other libraries: one run of them shows all. test-matrix runs them.
-ENGINELESS := $(patsubst %,test/js/%.test.mjs,addon launcher native package secret-agreement types)
-
-.PHONY: test-process
-test-process: build ## Run the JavaScript tests with the engine as a process
-	ALKNET_ENGINE=process node --test --test-reporter=spec --test-timeout=300000 $(filter-out $(ENGINELESS),$(wildcard test/js/*.test.mjs))
-
-NODES ?= 20 22 24 26
-
-.PHONY: test-newest
-test-newest: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with the newest Node.js
-	node test/nodes.mjs $(lastword $(NODES))
-
-.PHONY: test-nodes
-test-nodes: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions (NODES='20 22 24 26')
-	node test/nodes.mjs $(NODES)
-
-.PHONY: test-matrix
-test-matrix: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests with other Node.js versions, with both engines
-	node test/nodes.mjs --engines addon,process $(NODES)
-
-.PHONY: test-bench
-test-bench: build build/benchd bench/node_modules/.package-lock.json ## Run the tests of the bench, and the bench itself for some seconds
-	node --test --test-reporter=spec --test-timeout=120000 bench/*.test.mjs
+test-js: build .ci/tools/node_modules/.package-lock.json ## Run the JavaScript tests (ENGINE=process, ENGINE=addon,process, NODES='20 22 24 26')
+ifeq ($(NODES),)
+	$(if $(ENGINE),ALKNET_ENGINE=$(ENGINE)) node --test --test-reporter=spec --test-timeout=300000 $(JS_TESTS)
+else
+	node test/nodes.mjs $(if $(ENGINE),--engines $(ENGINE)) $(NODES) -- $(JS_TESTS)
+endif
 
 .PHONY: test-arm64
-test-arm64: $(ARM64)/build/Release/alknet.node ## Run the addon for arm64 under qemu, about 2 minutes with cold caches
+test-arm64: $(ARM64)/build/Release/alknet.node ## Run the arm64 addon under qemu (2 minutes)
 	node --test --test-reporter=spec test/packages/arm64.test.mjs
 
 .PHONY: test-packages
-test-packages: packages ## Check everything a release has, with each Node.js version, about 15 minutes with cold caches
+test-packages: packages ## Test what a release contains, with each Node.js version (15 minutes)
 	node --test --test-reporter=spec --test-concurrency=1 test/packages/*.test.mjs
-	ALKNET_PACKAGES=build/packages node test/nodes.mjs $(NODES) -- test/js/package.test.mjs test/js/launcher.test.mjs
+	ALKNET_PACKAGES=build/packages node test/nodes.mjs 20 22 24 26 -- test/js/package.test.mjs test/js/launcher.test.mjs
 
 .PHONY: lint
 lint: build/tools/staticcheck node_modules/.package-lock.json .ci/tools/node_modules/.package-lock.json ## Check formatting, types and common mistakes
 	@test -z "$$(gofmt -l go bench)" || { gofmt -l go bench; echo 'run gofmt -w on these files'; exit 1; }
 	go mod tidy -diff
 	go vet ./...
+	CGO_ENABLED=0 GOOS=windows go vet ./go/...
+	CGO_ENABLED=0 GOOS=darwin go vet ./go/...
 	build/tools/staticcheck ./...
 	cd bench/server && go mod tidy -diff && go vet . && ../../build/tools/staticcheck .
 	.ci/tools/node_modules/.bin/eslint .
@@ -172,54 +170,48 @@ fuzz: ## Run every fuzz target for FUZZTIME (60s)
 	  done; \
 	done
 
+SUITE ?=
+
 .PHONY: soak
-soak: ## Reload the configuration under load for a minute, and the other long tests of limits
-	ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
+soak: build ## Run the long tests (SUITE=reload: 1 minute, chaos: 2 minutes, churn: 20 minutes; default: all)
+	$(foreach suite,$(or $(SUITE),reload chaos churn),$(or $(soak_$(suite)),$(error there is no SUITE=$(suite): reload, chaos or churn))$(newline))
 
-.PHONY: test-soak
-test-soak: build ## Kill heads, workers and clients at random for two minutes, and pass a million events on
-	ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs
-	ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/internal/route
+define newline
 
-.PHONY: soak-churn
-soak-churn: build ## Open and close 200,000 sessions from threads that come and go, about 20 minutes
-	ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
+
+endef
+soak_reload = ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
+soak_chaos = ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs && ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/internal/route
+soak_churn = ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
 
 BENCH ?=
 
 .PHONY: bench
-bench: build build/benchd bench/node_modules/.package-lock.json ## Measure beside ws + JSON, grpc-js, NATS, undici and iroh, about 10 minutes (BENCH='--only a --reps 1')
-	@node bench/run.mjs $(BENCH)
+bench: build build/benchd build/scale bench/node_modules/.package-lock.json ## Run a benchmark (SUITE=calls, secret, load, forward, scale or go; default: calls; BENCH='--help': its options)
+	@$(or $(bench_$(or $(SUITE),calls)),$(error there is no SUITE=$(SUITE): calls, secret, load, forward, scale or go))
+
+bench_calls = node bench/run.mjs $(BENCH)
+bench_secret = node bench/secret.mjs $(BENCH)
+bench_load = node bench/load.mjs $(BENCH)
+bench_forward = node bench/forward.mjs $(BENCH)
+bench_scale = build/scale $(BENCH)
+bench_go = go test -run '^$$' -bench . -benchmem $(BENCH) ./go/...
 
 build/benchd: $(GO_FILES) $(wildcard bench/server/*.go bench/server/gen/*.go bench/server/go.*)
 	cd bench/server && CGO_ENABLED=0 go build -trimpath -o ../../$@ .
+
+build/scale: $(GO_FILES) $(wildcard bench/scale/*.go) go.mod go.sum
+	CGO_ENABLED=0 go build -trimpath -o $@ ./bench/scale
 
 bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.json
 	cd bench && npm ci --ignore-scripts
 	@touch $@
 
-.PHONY: bench-secret
-bench-secret: build ## Measure the secret store beside @scure, @noble and ethers, about 1 minute (BENCH=--write)
-	@node bench/secret.mjs $(BENCH)
-
-.PHONY: bench-load
-bench-load: build ## Measure what loading the package takes, and how soon the engine can be used, some seconds (BENCH='--reps 25')
-	@node bench/load.mjs $(BENCH)
-
-.PHONY: bench-relay
-bench-relay: build build/benchd ## Measure what passing on through a head costs, about 3 minutes (BENCH='--transports tls --reps 1')
-	@node bench/relay.mjs $(BENCH)
-
-.PHONY: bench-scale
-bench-scale: build/scale ## Measure what up to 10,000 sessions cost a head, about 10 minutes (BENCH='-transports tls -sessions 1,1000', BENCH='-write docs/scale.md')
-	@build/scale $(BENCH)
-
-build/scale: $(GO_FILES) $(wildcard bench/scale/*.go) go.mod go.sum
-	CGO_ENABLED=0 go build -trimpath -o $@ ./bench/scale
-
-.PHONY: bench-go
-bench-go: ## Run the Go micro-benchmarks
-	go test -run '^$$' -bench . -benchmem ./go/...
+.PHONY: generate
+generate: build ## Write every derived text: tables, schemas, transcripts, exchanges
+	go test ./go -run TestArchitecture -update
+	go test ./go/config ./go/cmd/alknet -update
+	DOCS_UPDATE=1 GOLDEN_UPDATE=1 node --test test/js/docs.test.mjs test/js/bundlers.test.mjs >/dev/null
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,4 +1,4 @@
-// `make bench-secret`: the secret store beside what a Node.js developer would use
+// `make bench SUITE=secret`: the secret store beside what a Node.js developer would use
 // otherwise. Each row alternates between its columns; medians of REPS repeats. With
 // --write it puts the tables into docs/benchmarks.md, between its marks.
 import { webcrypto, createPrivateKey, sign as nodeSign, createCipheriv, createDecipheriv, randomFillSync } from 'node:crypto';
@@ -111,7 +111,7 @@ const lines = [];
 const print = (line) => { lines.push(line); console.log(line); };
 const time = (us) => (us >= 1000 ? `${(us / 1000).toFixed(2)} ms` : `${us.toFixed(us < 10 ? 2 : 1)} µs`);
 
-print(`Measured with \`make bench-secret\`: medians of ${REPS} repeats of ${SLICE} ms each, the columns of a row in turn. ${os.cpus().length} × ${os.cpus()[0].model}, Linux ${os.release()}, Node.js ${process.version}, alknet ${version},`);
+print(`Measured with \`make bench SUITE=secret\`: medians of ${REPS} repeats of ${SLICE} ms each, the columns of a row in turn. ${os.cpus().length} × ${os.cpus()[0].model}, Linux ${os.release()}, Node.js ${process.version}, alknet ${version},`);
 print(`load ${os.loadavg()[0].toFixed(1)} before the run, ${new Date().toISOString().slice(0, 10)}. The ratio says how many times as long the other takes.\n`);
 print('| operation | alknet | other | ratio |\n| --- | ---: | --- | ---: |');
 for (const [row, columns] of ROWS) {

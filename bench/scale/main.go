@@ -1,6 +1,6 @@
 // Command scale measures what many sessions cost one head: memory, goroutines and CPU
 // of the head, latency and throughput of those who work beside those who are idle, and
-// the lag of many subscriptions at once. `make bench-scale` runs it.
+// the lag of many subscriptions at once. `make bench SUITE=scale` runs it.
 //
 // It starts itself again as a head and as two clients, which do what a line of JSON on
 // stdin says and answer with a line of JSON, and end with their stdin. Everything goes

@@ -44,7 +44,7 @@ func (o *options) report(levels []level, busies []busy) error {
 
 func (o *options) text(levels []level, busies []busy) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured with `make bench-scale` on %s.%s\n", machine(), o.label)
+	fmt.Fprintf(&b, "Measured with `make bench SUITE=scale` on %s.%s\n", machine(), o.label)
 	b.WriteString(`
 | transport | sessions | open all | again | RSS each | heap each | stacks each | goroutines each | RSS each, after work | CPU while idle |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |

@@ -18,7 +18,7 @@ import (
 )
 
 // soak makes the tests of this file as long as the project promises, in place of a
-// few seconds: `make soak`.
+// few seconds: `make soak SUITE=reload`.
 var soak = os.Getenv("ALKNET_SOAK") != ""
 
 // steady is a caller whose key always has its scope; turning is one whose key has it

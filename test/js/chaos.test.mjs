@@ -1,6 +1,6 @@
 // Two heads in a chain, three workers (JavaScript, the binary's folder, the binary's
 // programs) and ten clients, one of which is killed at random all the time. Six
-// seconds; ALKNET_SOAK_SECONDS makes it longer (`make test-soak`: two minutes).
+// seconds; ALKNET_SOAK_SECONDS makes it longer (`make soak SUITE=chaos`: two minutes).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,6 +1,6 @@
 // Sessions that come and go leave nothing behind, in the head or in the process whose
 // threads open them, a quarter of which are terminated in the middle of their work. A few
-// seconds; ALKNET_SOAK=1 makes it 200,000 sessions with 2,000,000 calls (`make soak-churn`).
+// seconds; ALKNET_SOAK=1 makes it 200,000 sessions with 2,000,000 calls (`make soak SUITE=churn`).
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,4 +1,4 @@
-// node relay.mjs [--reps 3] [--seconds 1.5] [--transports quic,tls] [--events 1000000]
+// node bench/forward.mjs [--reps 3] [--seconds 1.5] [--transports quic,tls] [--events 1000000]
 // What passing on costs: the same worker called directly and through a head, each a
 // process of its own, by callers in Go and in Node.js; what the head's CPU spends on a
 // call; and what the head holds in memory while a reader of a subscription pauses.
