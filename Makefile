@@ -180,7 +180,7 @@ define newline
 
 
 endef
-soak_reload = ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/node
+soak_reload = ALKNET_SOAK=1 go test -count=1 -v -run 'UnderLoad|Strangers' ./go/internal/node
 soak_chaos = ALKNET_SOAK_SECONDS=120 node --test test/js/chaos.test.mjs && ALKNET_SOAK=1 go test -count=1 -v -run 'Relayed' ./go/internal/route
 soak_churn = ALKNET_SOAK=1 node --test --test-reporter=spec test/js/churn.test.mjs
 
@@ -210,7 +210,7 @@ bench/node_modules/.package-lock.json: bench/package.json bench/package-lock.jso
 .PHONY: generate
 generate: build ## Write every derived text: tables, schemas, transcripts, exchanges
 	go test ./go -run TestArchitecture -update
-	go test ./go/config ./go/cmd/alknet -update
+	go test ./go/internal/config ./go/cmd/alknet -update
 	DOCS_UPDATE=1 GOLDEN_UPDATE=1 node --test test/js/docs.test.mjs test/js/bundlers.test.mjs >/dev/null
 
 .PHONY: clean

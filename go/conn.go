@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // Caller sends requests: a *[Conn] or a *[Session].

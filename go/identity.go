@@ -3,8 +3,8 @@ package alknet
 import (
 	"context"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // Identity is who is calling. Fields: ID string (the fingerprint of a key, or what another

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // CallOption changes one request.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 type (

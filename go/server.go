@@ -3,7 +3,7 @@ package alknet
 import (
 	"context"
 
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // Server is a node that listens.

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"net"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/principal"
-	"github.com/alkdev/alknet/go/node"
 )
 
 // Session is an authenticated conversation with a peer. Both sides may call. A session

@@ -24,7 +24,7 @@ import (
 	"runtime"
 	"unsafe"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/engine"
 )
 

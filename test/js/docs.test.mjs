@@ -203,7 +203,7 @@ test('PROTOCOL.md names every event, code and limit of the sources', () => {
   const page = read('docs/PROTOCOL.md');
   const strings = (source) => [...read(source).matchAll(/^\t\w+ +(?:Code +)?= "([\w.]+)"/gm)].map((m) => m[1]);
   const events = strings('go/internal/wire/event.go');
-  const codes = strings('go/call/code.go');
+  const codes = strings('go/internal/call/code.go');
   assert.deepEqual([events.length, codes.length], [11, 12]);
   for (const word of [...events, ...codes]) assert.ok(page.includes(`\`${word}\``), word);
 });

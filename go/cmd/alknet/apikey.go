@@ -12,9 +12,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 type apikeyCmd struct {

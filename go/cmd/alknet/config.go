@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 type configCmd struct {

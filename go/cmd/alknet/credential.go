@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/alkdev/alknet/go/internal/credential"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -25,8 +25,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/config"
 )
 
 // version is set by the build.

@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/route"
-	"github.com/alkdev/alknet/go/node"
 )
 
 type nodesCmd struct {

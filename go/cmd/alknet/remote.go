@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/transport"
-	"github.com/alkdev/alknet/go/node"
 )
 
 // remote are the flags of commands that connect to a node.

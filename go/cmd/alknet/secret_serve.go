@@ -7,11 +7,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/service"
-	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 )
 

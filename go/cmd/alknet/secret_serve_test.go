@@ -17,7 +17,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -9,11 +9,11 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/config"
 	"github.com/alkdev/alknet/go/internal/audit"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/systemd"
-	"github.com/alkdev/alknet/go/node"
 )
 
 type serveCmd struct {

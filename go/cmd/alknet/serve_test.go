@@ -21,9 +21,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // running is `alknet serve` as a test drives it.

@@ -8,9 +8,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/service"
-	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 )
 

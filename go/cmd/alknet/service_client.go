@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/service"
-	"github.com/alkdev/alknet/go/node"
 )
 
 // serviceTime bounds one question to a service.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/config"
+	"github.com/alkdev/alknet/go/internal/config"
 )
 
 // configFile is the configuration in the state folder.

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // The files of the state folder.

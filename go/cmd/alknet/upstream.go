@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/route"
 	"github.com/alkdev/alknet/go/internal/transport"
-	"github.com/alkdev/alknet/go/node"
 )
 
 // upstream are the flags of a head that is a worker of another head.

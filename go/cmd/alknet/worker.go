@@ -14,12 +14,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/execop"
 	"github.com/alkdev/alknet/go/internal/fileop"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/route"
 	"github.com/alkdev/alknet/go/internal/transport"
-	"github.com/alkdev/alknet/go/node"
 )
 
 type workerCmd struct {

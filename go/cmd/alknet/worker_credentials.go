@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/credential"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/secret"
 )
 

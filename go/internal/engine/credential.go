@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/secret"
 )

@@ -17,9 +17,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/wire"
-	"github.com/alkdev/alknet/go/node"
 	"github.com/alkdev/alknet/go/secret"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // pipe is an environment as JavaScript has it.

@@ -8,7 +8,7 @@ import (
 	"io"
 	"sync/atomic"
 
-	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/secret"
 )

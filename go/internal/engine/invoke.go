@@ -7,8 +7,8 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/transport"
 )

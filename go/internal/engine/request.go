@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/credential"
 	"github.com/alkdev/alknet/go/secret"
 )

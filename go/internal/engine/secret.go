@@ -3,7 +3,7 @@ package engine
 import (
 	"encoding/json"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/secret"
 )
 

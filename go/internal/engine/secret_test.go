@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/secret"
 )
 

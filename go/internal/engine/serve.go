@@ -9,10 +9,10 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/config"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // serveOptions are the options of serve, and those of reload that are given anew.

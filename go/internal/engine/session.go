@@ -3,8 +3,8 @@ package engine
 import (
 	"encoding/json"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // sessionHandle returns the handle of a session, and gives it one the first time:

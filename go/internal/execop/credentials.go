@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // passesDescriptors is whether a program can be given more than its three streams

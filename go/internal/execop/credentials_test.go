@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // safe is a provider of credentials of any size.

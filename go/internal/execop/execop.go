@@ -23,7 +23,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // Config configures a Runner. The zero value means the defaults.

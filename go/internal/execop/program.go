@@ -12,7 +12,7 @@ import (
 	"os/exec"
 	"regexp"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // program is one that is offered.

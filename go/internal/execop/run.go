@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // run is a program that runs, in a process group of its own.

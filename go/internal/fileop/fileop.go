@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // Config configures a Folder. Path is required.

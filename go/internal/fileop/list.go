@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 const (

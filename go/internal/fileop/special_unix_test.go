@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // TestNotAFile opens what would block or run for ever.

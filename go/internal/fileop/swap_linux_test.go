@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // TestLinkSwap swaps a folder against a link that leads outside, and a file too, while

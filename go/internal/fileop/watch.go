@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 const watchSchema = `{"type":"object","required":["path"],"additionalProperties":false,"properties":{

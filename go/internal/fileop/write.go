@@ -10,7 +10,7 @@ import (
 	"os"
 	"path"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 const writeSchema = `{"type":"object","required":["path","content"],"additionalProperties":false,"properties":{

@@ -9,7 +9,7 @@ package frameif
 import (
 	"context"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/transport"
 )
 

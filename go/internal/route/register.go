@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // Scope is what an identity needs to register a node under any name; with ":" and a

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/call"
-	"github.com/alkdev/alknet/go/node"
+	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/node"
 )
 
 // TestRelayedSubscription has a subscription pass through a head to a reader that

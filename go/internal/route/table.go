@@ -21,8 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // Config configures a Table. Registry is required.

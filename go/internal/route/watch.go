@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 func (t *Table) addList() error {

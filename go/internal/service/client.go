@@ -13,8 +13,8 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/transport"
 )
 

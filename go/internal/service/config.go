@@ -7,7 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // ConfigService gives nodes their configuration, wherever it is kept: in the same

@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/service"
 )
 

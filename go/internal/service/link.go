@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/transport"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
-	"github.com/alkdev/alknet/go/auth"
+	"github.com/alkdev/alknet/go/internal/auth"
 )
 
 // Protocol is the name that both sides negotiate (RFC 7301).

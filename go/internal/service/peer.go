@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // peer is a node that is connected to a service.

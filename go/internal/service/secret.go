@@ -3,7 +3,7 @@ package service
 import (
 	"context"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // SecretService is what a node asks of a store of secrets, wherever that is: in the

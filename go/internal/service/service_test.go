@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alkdev/alknet/go/auth"
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/transport"
 )

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/alkdev/alknet/go/call"
+	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/engine"
 )
 

@@ -1,0 +1,309 @@
+package call
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/wire"
+)
+
+// forward is a request that this node passes on: what one session asks, another one
+// answers. Inputs, outputs, events and errors are copied as they are. The caller's
+// credit goes through, so that the node that sends holds back, not this one.
+type forward struct {
+	Request
+	remote *Remote
+	out    outgoing
+}
+
+// pass takes a request for an operation of another node.
+func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch) {
+	if p.hops >= MaxHops {
+		s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
+		return
+	}
+	identity, err := s.caller(&p)
+	if err != nil {
+		s.refuse(id, err)
+		return
+	}
+	f := &forward{remote: remote}
+	f.session, f.registry, f.op, f.id = s, s.cfg.Registry, &remote.operation, id
+	f.identity, f.forwarded = identity, p.forwarded != nil
+	f.params, f.credit = p, p.window
+	f.out = outgoing{session: remote.session, kind: Single, relay: f}
+	if p.windowed || remote.spec.Type == TypeSubscription {
+		f.out.kind = Stream
+	}
+	if p.authToken != "" {
+		f.held = len(p.input) // kept until the token is verified
+	}
+	if err := s.remember(&f.Request); err != nil {
+		s.refuse(id, err)
+		return
+	}
+	f.observe()
+	if p.authToken == "" {
+		f.start(b)
+		return
+	}
+	if !owned {
+		f.params.own()
+	}
+	go func() {
+		defer s.recover()
+		if f.verify() {
+			f.start(nil)
+		}
+	}()
+}
+
+// start checks access and sends the request on.
+func (f *forward) start(b *batch) {
+	r := &f.Request
+	if err := r.op.authorize(r.registry.rules.Load(), r.identity, r.params.input); err != nil {
+		r.reject(err)
+		return
+	}
+	if r.late() {
+		return
+	}
+	identity := r.params.forwarded
+	if identity == nil {
+		identity = r.session.identityText(r.identity)
+	}
+	target := f.remote.session
+	size := len(r.params.input) + len(f.remote.name) + len(identity) + len(r.params.metadata)
+	r.mu.Lock()
+	if r.ended { // aborted while its token was verified
+		r.mu.Unlock()
+		return
+	}
+	if err := target.begin(&f.out, time.Time{}); err != nil { // the request's own clock runs
+		r.mu.Unlock()
+		r.reject(f.lost(err))
+		return
+	}
+	out, fits := target.sendRequest(&f.out, size, func(dst []byte) []byte { return f.appendRequest(dst, identity) })
+	if !fits {
+		r.mu.Unlock()
+		target.take(f.out.id)
+		r.reject(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that its node takes", r.Operation(), len(r.params.input)))
+		return
+	}
+	r.relay = &f.out
+	// They were parts of a frame whose buffer is used again.
+	r.params.input, r.params.metadata, r.params.forwarded = nil, nil, nil
+	r.mu.Unlock()
+	if out != nil {
+		b.touch(out)
+	}
+	r.arm()
+}
+
+// appendRequest gives the payload of the request as it is sent on. The token, if the
+// caller sent one, was for this node: the next one could use it.
+func (f *forward) appendRequest(dst, identity []byte) []byte {
+	p := &f.params
+	dst = append(dst, `{"operationId":`...)
+	dst = wire.AppendText(dst, f.remote.name)
+	dst = append(append(dst, `,"input":`...), p.input...)
+	if !p.deadline.IsZero() {
+		dst = strconv.AppendInt(append(dst, `,"deadline":`...), p.deadline.UnixMilli(), 10)
+	}
+	if p.idleTimeout > 0 {
+		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), p.idleTimeout.Milliseconds(), 10)
+	}
+	if p.windowed {
+		dst = strconv.AppendInt(append(dst, `,"window":`...), int64(p.window), 10)
+	}
+	if p.parent != "" {
+		dst = wire.AppendText(append(dst, `,"parentRequestId":`...), p.parent)
+	}
+	if p.metadata != nil {
+		dst = append(append(dst, `,"metadata":`...), p.metadata...)
+	}
+	dst = append(append(dst, `,"forwardedFor":`...), identity...)
+	dst = strconv.AppendInt(append(dst, `,"hops":`...), int64(p.hops)+1, 10)
+	return append(dst, '}')
+}
+
+// answered takes an event of the node that answers. Called with out.mu held.
+func (f *forward) answered(env wire.Envelope, b *batch) {
+	switch {
+	case env.Type == wire.Responded && f.out.kind == Stream:
+		f.event(env.Payload, b)
+	case env.Type == wire.Completed && f.out.kind == Single:
+		f.fail(errNoAnswer(), b)
+	default:
+		f.finishWith(env.Type, env.Payload, b)
+	}
+}
+
+// finishWith passes a terminal event on.
+func (f *forward) finishWith(typ string, payload []byte, b *batch) {
+	r := &f.Request
+	if r.session.oversized(len(payload)) {
+		f.fail(tooLarge("the answer", r.Operation(), len(payload)), b)
+		return
+	}
+	var out *output
+	if r.finish(nil, func() {
+		if r.observed.began != 0 {
+			r.observed.outcome = passedOn(typ, payload)
+		}
+		out = r.output(len(payload))
+		out.add(typ, r.id, payload)
+	}, dontWake) == nil && out == r.session.out {
+		b.touch(out)
+	}
+}
+
+// event passes one event of a subscription on.
+func (f *forward) event(payload []byte, b *batch) {
+	r := &f.Request
+	r.mu.Lock()
+	var bad *Error
+	switch {
+	case r.ended:
+		r.mu.Unlock()
+		r.dropped()
+		return
+	case r.session.oversized(len(payload)):
+		bad = tooLarge("an event", r.Operation(), len(payload))
+	case r.params.windowed && r.credit == 0:
+		bad = Errorf(ProtocolError, "the node %s sent more events than it had credit for", f.node())
+	case !r.params.windowed && !r.unwindowed():
+		bad = tooSlow(r.Operation())
+	}
+	if bad != nil {
+		r.mu.Unlock()
+		f.fail(bad, b)
+		return
+	}
+	r.credit--
+	out := r.output(len(payload))
+	out.add(wire.Responded, r.id, payload)
+	r.rest()
+	r.mu.Unlock()
+	b.touch(out)
+}
+
+// fail ends the request on both sides.
+func (f *forward) fail(err *Error, b *batch) {
+	if f.finish(err, func() { f.tellFailed(err) }, dontWake) == nil && f.own == nil {
+		b.touch(f.session.out)
+	}
+}
+
+// Responded, Event, Completed and Failed implement Sink; the first three come as
+// frames, to answered.
+func (f *forward) Responded([]byte) {}
+func (f *forward) Event([]byte)     {}
+func (f *forward) Completed()       {}
+
+// Failed ends the request because the other session did, or would not have it.
+func (f *forward) Failed(err *Error) {
+	lost := f.lost(err)
+	_ = f.finish(nil, func() { f.tellFailed(lost) }, kick)
+}
+
+// node names the node that the request is passed on to.
+func (f *forward) node() string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(f.op.spec.Name, "/"), "/")
+	return name
+}
+
+// lost says in the caller's words what happened between this node and the other:
+// addresses of nodes are not told to callers.
+func (f *forward) lost(err *Error) *Error {
+	switch {
+	case err.Code == Unavailable && f.remote.session.Err() != nil:
+		return Errorf(Unavailable, "the node %s went away before it answered", f.node())
+	case err.Code == Unavailable:
+		return Errorf(Unavailable, "the node %s is shutting down", f.node())
+	case err.Code == ResourceExhausted:
+		return Errorf(ResourceExhausted, "the node %s reads too slowly: try again later", f.node())
+	}
+	return err
+}
+
+func tooLarge(what, operation string, size int) *Error {
+	err := Errorf(ResourceExhausted, "%s of %s has %d bytes, more than the other node takes in one frame", what, operation, size)
+	err.Retryable = false
+	return err
+}
+
+func errNoAnswer() *Error { return Errorf(Internal, "the operation ended without an answer") }
+
+// caller returns on whose behalf a request is made: the other side of the session,
+// or whom a head that this node has pinned passes it on for.
+func (s *Session) caller(p *params) (*auth.Identity, *Error) {
+	switch {
+	case p.forwarded == nil:
+		return s.id.Load(), nil
+	case !s.cfg.TrustForwarded:
+		return nil, Errorf(Forbidden, "forwardedFor is believed only of a head whose key this node has pinned in the address that it connects to")
+	case p.authToken != "":
+		return nil, Errorf(InvalidInput, "a request that is forwarded for another identity may not carry a token")
+	}
+	return s.identities.parse(p.forwarded)
+}
+
+// identityText gives an identity as forwardedFor.
+func (s *Session) identityText(id *auth.Identity) []byte {
+	if id == nil {
+		return []byte("null")
+	}
+	return s.identities.text(id)
+}
+
+// identityCache spares decoding and encoding the same few identities for each
+// request that is passed on. Identities are never changed once they are made.
+type identityCache struct {
+	mu     sync.Mutex
+	parsed map[string]*auth.Identity
+	last   *auth.Identity
+	encode []byte // last as JSON
+}
+
+const (
+	maxIdentities   = 256     // that are remembered of one session
+	maxIdentityText = 4 << 10 // bytes of one that is remembered
+)
+
+func (c *identityCache) parse(text []byte) (*auth.Identity, *Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id, ok := c.parsed[string(text)]; ok {
+		return id, nil
+	}
+	id, ok := parseIdentity(text)
+	if !ok {
+		return nil, Errorf(InvalidInput, "the request's member %q is malformed", "forwardedFor")
+	}
+	if len(text) <= maxIdentityText {
+		if c.parsed == nil || len(c.parsed) >= maxIdentities {
+			c.parsed = map[string]*auth.Identity{}
+		}
+		c.parsed[string(text)] = id
+	}
+	return id, nil
+}
+
+func (c *identityCache) text(id *auth.Identity) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if id != c.last {
+		text, err := json.Marshal(id)
+		if err != nil {
+			text = []byte("null") // strings alone: it does not fail
+		}
+		c.last, c.encode = id, text
+	}
+	return c.encode
+}

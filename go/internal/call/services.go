@@ -1,0 +1,70 @@
+package call
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/alkdev/alknet/go/internal/auth"
+)
+
+type listedOperation struct {
+	Name        string `json:"name"`
+	Namespace   string `json:"namespace"`
+	Type        string `json:"type"`
+	Description string `json:"description"`
+}
+
+// addServices registers /services/list and /services/schema, which show a caller
+// only what it may call.
+func (r *Registry) addServices() error {
+	err := r.Handle(OperationSpec{
+		Name: "/services/list", Type: TypeQuery, Description: "The operations that the caller may call",
+	}, func(_ context.Context, req *Request) (any, error) {
+		listed := []*listedOperation{}
+		r.visible(req.Identity(), func(namespace string, spec *OperationSpec) {
+			listed = append(listed, &listedOperation{spec.Name, namespace, spec.Type, spec.Description})
+		})
+		slices.SortFunc(listed, func(a, b *listedOperation) int { return strings.Compare(a.Name, b.Name) })
+		return map[string]any{"operations": listed}, nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.Handle(OperationSpec{
+		Name: "/services/schema", Type: TypeQuery, Description: "The whole spec of one operation",
+		InputSchema: json.RawMessage(`{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}`),
+	}, func(_ context.Context, req *Request) (any, error) {
+		var input struct{ Name string }
+		if err := json.Unmarshal(req.Input(), &input); err != nil {
+			return nil, Errorf(InvalidInput, "the input is not an object with a name")
+		}
+		if op := r.lookup(input.Name); op != nil {
+			if op.spec.Visibility == VisibilityExternal && op.allows(r.rules.Load(), req.Identity()) {
+				return op.spec, nil
+			}
+		} else if remote := r.remote(input.Name); remote != nil && r.Allows(remote, req.Identity()) {
+			return remote.spec, nil
+		}
+		return nil, Errorf(NotFound, "there is no operation %.80q that you may call", input.Name)
+	})
+}
+
+// visible calls visit for each operation that the identity may call, of this node
+// and of others behind it.
+func (r *Registry) visible(id *auth.Identity, visit func(namespace string, spec *OperationSpec)) {
+	rules, own := r.rules.Load(), *r.operations.Load()
+	for _, op := range own {
+		if op.spec.Visibility == VisibilityExternal && op.allows(rules, id) {
+			visit(op.spec.Namespace(), &op.spec)
+		}
+	}
+	if router := r.Router(); router != nil {
+		router.Visit(func(o *Remote) {
+			if own[o.spec.Name] == nil && o.allows(rules, id) {
+				visit(o.Namespace(), &o.spec)
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"log/slog"
+	"net"
+	"sync/atomic"
+
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/frameif"
+)
+
+// The methods that the log names.
+const (
+	methodKey         = "key"
+	methodToken       = "token"
+	methodCertificate = "certificate"
+	methodNone        = "none"
+)
+
+// door judges the credentials of one connection by the head's present policy, counts
+// those that are refused, and logs why. The peer is told nothing of that.
+type door struct {
+	head     *Head
+	remote   net.Addr
+	close    func(reason string) error
+	failures atomic.Int64
+	key      ed25519.PublicKey // the key that the transport has proven, if any
+	keyErr   error             // why it alone does not do
+}
+
+// IdentityFromKey implements auth.IdentityProvider. A key that is not known may come
+// with a certificate: refuse tells when nothing else has come.
+func (d *door) IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*auth.Identity, error) {
+	id, err := d.head.policy.Load().Provider.IdentityFromKey(ctx, key)
+	d.key, d.keyErr = key, err
+	return id, err
+}
+
+// IdentityFromToken implements auth.IdentityProvider.
+func (d *door) IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error) {
+	id, err := d.head.policy.Load().Provider.IdentityFromToken(ctx, token)
+	if err != nil {
+		d.reject(methodToken, err)
+	}
+	return id, err
+}
+
+// AcceptsCertificates implements auth.CertificateProvider.
+func (d *door) AcceptsCertificates() bool {
+	certificates, ok := d.head.policy.Load().Provider.(auth.CertificateProvider)
+	return ok && certificates.AcceptsCertificates()
+}
+
+// IdentityFromCertificate implements auth.CertificateProvider.
+func (d *door) IdentityFromCertificate(ctx context.Context, certificate string, proven ed25519.PublicKey, token string) (*auth.Identity, error) {
+	provider, ok := d.head.policy.Load().Provider.(auth.CertificateProvider)
+	if !ok {
+		return nil, auth.ErrUnauthenticated
+	}
+	id, err := provider.IdentityFromCertificate(ctx, certificate, proven, token)
+	if err != nil {
+		d.reject(methodCertificate, err)
+	}
+	return id, err
+}
+
+// reject counts and logs one refusal.
+func (d *door) reject(method string, err error) {
+	d.head.refused(d.remote, method, err)
+	limit := d.head.policy.Load().Admission.FailuresPerConnection
+	if n := d.failures.Add(1); limit > 0 && n == int64(limit) {
+		_ = d.close("UNAUTHENTICATED: the credential was refused")
+	}
+}
+
+// refuse tells of a connection that ended without a credential that would do, unless
+// that was told already.
+func (d *door) refuse() {
+	switch {
+	case d.failures.Load() > 0:
+	case d.keyErr != nil:
+		d.reject(methodKey, d.keyErr)
+	default:
+		d.reject(methodNone, &auth.RejectError{Reason: "no-credential"})
+	}
+}
+
+// verifyPeer judges a client's key during the handshake.
+func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
+	d := door{head: h, remote: remote}
+	_, err := d.IdentityFromKey(frameif.WithRemote(ctx, remote), key)
+	if err == nil || h.policy.Load().AllowAnonymous || d.AcceptsCertificates() {
+		return nil
+	}
+	h.refused(remote, methodKey, err)
+	return err
+}
+
+// refused counts a credential that was refused, and writes the one line about it.
+func (h *Head) refused(remote net.Addr, method string, err error) {
+	rejected := &auth.RejectError{Reason: "error"}
+	errors.As(err, &rejected)
+	h.logAuth(slog.LevelWarn, "reject", remote, method, rejected.Claimed, rejected.Reason)
+	if h.cfg.OnReject != nil {
+		h.cfg.OnReject(Rejection{host(remote), method, rejected.Claimed, rejected.Reason})
+	}
+	if h.gate.failed(&h.policy.Load().Admission, remote) {
+		h.logAuth(slog.LevelWarn, "block", remote, method, "", tooManyFailures)
+	}
+}
+
+// logAuth writes the line that fail2ban reads: see docs/fail2ban.
+func (h *Head) logAuth(level slog.Level, result string, remote net.Addr, method, fingerprint, reason string) {
+	h.cfg.Logger.Log(context.Background(), level, "auth", "result", result, "addr", host(remote), "method", method, "fingerprint", fingerprint, "reason", reason)
+}
+
+// host gives an address without its port. The client's end of a Unix socket has no
+// name.
+func host(remote net.Addr) string {
+	if remote.Network() == "unix" {
+		return "unix"
+	}
+	if addr, _, err := net.SplitHostPort(remote.String()); err == nil {
+		return addr
+	}
+	return remote.String()
+}
+
+// entrance is the head as its listeners' gate.
+type entrance struct{ head *Head }
+
+// Admit implements transport.Gate.
+func (e entrance) Admit(remote net.Addr) (func(), bool) {
+	release, reason, note := e.head.gate.admit(&e.head.policy.Load().Admission, remote)
+	if reason != "" && e.head.cfg.OnTurnedAway != nil {
+		e.head.cfg.OnTurnedAway(remote, reason)
+	}
+	if note {
+		e.head.logAuth(slog.LevelWarn, "turned-away", remote, methodNone, "", reason)
+	}
+	return release, reason == ""
+}
+
+// Suspicious implements transport.Gate.
+func (e entrance) Suspicious(remote net.Addr) bool {
+	return e.head.gate.suspicious(&e.head.policy.Load().Admission, remote)
+}
