@@ -39,18 +39,20 @@ var layers = [][]string{
 	{"internal/auth", "internal/transport", "internal/credential"},
 	{"internal/principal", "secret"},
 	{"internal/wire", "internal/config", "internal/audit", "internal/metrics", "internal/trace", "internal/systemd"},
+	{"internal/atomicfile"},
 }
 
 // mayImport lists what each package may import of ours: less than its layer allows. A
 // package that is not here fails the test: decide where it stands before it grows.
 var mayImport = map[string][]string{
+	"internal/atomicfile":  {},
 	"internal/wire":        {},
 	"secret":               {}, // imports nothing of ours
-	"internal/credential":  {"secret"},
+	"internal/credential":  {"internal/atomicfile", "secret"},
 	"internal/principal":   {},
-	"internal/auth":        {"internal/principal"},
+	"internal/auth":        {"internal/atomicfile", "internal/principal"},
 	"internal/transport":   {"internal/principal"},
-	"internal/config":      {},
+	"internal/config":      {"internal/atomicfile"},
 	"internal/metrics":     {},
 	"internal/systemd":     {},
 	"internal/trace":       {},
@@ -58,15 +60,15 @@ var mayImport = map[string][]string{
 	"internal/call":        {"internal/wire", "internal/auth"},
 	"internal/frameif":     {"internal/auth", "internal/call", "internal/principal", "internal/transport"},
 	"internal/route":       {"internal/auth", "internal/call"},
-	"internal/service":     {"internal/auth", "internal/call", "internal/principal", "internal/transport"},
+	"internal/service":     {"internal/atomicfile", "internal/auth", "internal/call", "internal/principal", "internal/transport"},
 	"internal/fileop":      {"internal/call"},
 	"internal/execop":      {"internal/call"},
-	"internal/node":        {"internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
+	"internal/node":        {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
 	root:                   {"internal/auth", "internal/call", "internal/principal", "internal/transport", "internal/node"},
 	"internal/engine":      {"internal/auth", "internal/call", "internal/config", "internal/credential", "internal/node", "internal/principal", "secret", "internal/transport", "internal/wire"},
 	"internal/engine/pipe": {"internal/call", "internal/engine"},
 	"cabi":                 {"internal/call", "internal/engine"},
-	"cmd/alknet":           {"internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "internal/node", "internal/principal", "internal/route", "secret", "internal/service", "internal/systemd", "internal/transport"},
+	"cmd/alknet":           {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "internal/node", "internal/principal", "internal/route", "secret", "internal/service", "internal/systemd", "internal/transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -7,30 +7,35 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
+
+// MaxKeysFile bounds a file of keys, in bytes: room for about 100,000.
+const MaxKeysFile = 16 << 20
 
 // AppendAuthorizedKey grants a key in an authorized_keys file, which is made if it
 // is missing. A line that grants the same key already is replaced; added says
-// whether there was none. The file is replaced as a whole, readable by its owner
-// alone, and stays as it was on an error, one in the file included.
+// whether there was none. The file is replaced as a whole, and keeps its owner, group
+// and mode; a new one is readable by its owner alone. It stays as it was on an error,
+// one in the file included.
 func AppendAuthorizedKey(path string, grant Grant) (added bool, err error) {
 	line, err := grant.line()
 	if err != nil {
 		return false, err
 	}
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, MaxKeysFile, atomicfile.Deciding)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("read the authorized keys: %w", err)
 	}
 	if _, err := ParseAuthorizedKeys(path, data); err != nil {
 		return false, err
 	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	var out bytes.Buffer
 	added = true
 	for old := range bytes.Lines(data) {
@@ -50,31 +55,10 @@ func AppendAuthorizedKey(path string, grant Grant) (added bool, err error) {
 	if added {
 		out.WriteString(line + "\n")
 	}
-	return added, replaceFile(path, out.Bytes())
-}
-
-// replaceFile writes a file beside path and renames it, so that a reader sees the
-// old or the new one.
-func replaceFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write the authorized keys: %w", err)
+	if err := atomicfile.Replace(path, out.Bytes()); err != nil {
+		return false, fmt.Errorf("write the authorized keys: %w", err)
 	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write the authorized keys: %w", err)
-	}
-	return nil
+	return added, nil
 }
 
 // line gives the grant as a line of authorized_keys.
@@ -85,8 +69,8 @@ func (g *Grant) line() (string, error) {
 	}
 	add := func(name string, values []string) error {
 		for _, v := range values {
-			if v == "" || strings.ContainsAny(v, ",\"\\\n\r") || strings.TrimSpace(v) != v {
-				return fmt.Errorf("%s: %q: want a name without commas, quotes and spaces around it", name, v)
+			if v == "" || strings.ContainsAny(v, ",\"\\") || strings.TrimSpace(v) != v || strings.ContainsFunc(v, unprintable) {
+				return fmt.Errorf("%s: %q: want a printable name without commas, quotes and spaces around it", name, v)
 			}
 		}
 		options = append(options, fmt.Sprintf(`%s="%s"`, name, strings.Join(values, ",")))
@@ -131,8 +115,8 @@ func (g *Grant) line() (string, error) {
 	if g.NoForwarding {
 		options = append(options, "no-port-forwarding")
 	}
-	if strings.ContainsAny(g.Comment, "\n\r") {
-		return "", errors.New("the key's comment must be one line")
+	if err := CheckComment(g.Comment); err != nil {
+		return "", err
 	}
 	line := MarshalPublicKey(g.Key, g.Comment)
 	if g.Authority != nil {

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -44,57 +43,51 @@ type Grant struct {
 // from= (addresses and CIDR networks, with ! for exceptions), restrict,
 // no-port-forwarding and port-forwarding; so do those about terminals, agents, X11
 // and rc files, which have nothing to act on here. scopes="a,b" and
-// resources="type=id,type=id" are this project's. Any other option, or anything that
-// cannot be read, fails with file and line.
+// resources="type=id,type=id" are this project's. Any other option, one that stands
+// twice, or anything that cannot be read, fails with file and line; so does a key that
+// an earlier line grants otherwise. The error is of type LineErrors, and the grants of
+// the other lines come back beside it.
 func ParseAuthorizedKeys(file string, data []byte) ([]Grant, error) {
 	var grants []Grant
-	for n, line := range bytes.Split(data, []byte("\n")) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
+	var bad LineErrors
+	first := map[[32]byte]int{} // the line that grants a key
+	for n, line := range keyLines(file, data, &bad) {
 		grant, err := parseGrant(line)
+		if err == nil && !grant.CertAuthority {
+			id := KeyID(grant.Key)
+			if at, known := first[id]; known {
+				err = fmt.Errorf("line %d grants this key already: a key has one line", at)
+			} else {
+				first[id] = n
+			}
+		}
 		if err != nil {
-			return nil, &LineError{file, n + 1, err}
+			bad = append(bad, &LineError{file, n, err})
+			continue
 		}
 		grants = append(grants, grant)
 	}
-	return grants, nil
+	return grants, bad.err()
 }
 
 // ParseRevokedKeys reads a file of public keys, a line each, without options: Ed25519
-// keys, and authorities' keys of other types, which it returns in their wire form.
+// keys, and authorities' keys of other types, which it returns in their wire form. An
+// error is of type LineErrors; the keys of the other lines come back beside it.
 func ParseRevokedKeys(file string, data []byte) (keys []ed25519.PublicKey, authorities [][]byte, err error) {
-	for n, line := range bytes.Split(data, []byte("\n")) {
-		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' {
-			continue
-		}
+	var bad LineErrors
+	for n, line := range keyLines(file, data, &bad) {
 		grant := Grant{CertAuthority: true}
-		if err := grant.SetKey(string(line)); err != nil {
-			return nil, nil, &LineError{file, n + 1, err}
-		}
-		if grant.Authority != nil {
+		switch err := grant.SetKey(string(line)); {
+		case err != nil:
+			bad = append(bad, &LineError{file, n, err})
+		case grant.Authority != nil:
 			authorities = append(authorities, grant.Authority)
-		} else {
+		default:
 			keys = append(keys, grant.Key)
 		}
 	}
-	return keys, authorities, nil
+	return keys, authorities, bad.err()
 }
-
-// LineError is what is wrong with one line of a file.
-type LineError struct {
-	File string
-	Line int // from 1
-	Err  error
-}
-
-// Error gives "file:line: what is wrong".
-func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
-
-// Unwrap returns what is wrong.
-func (e *LineError) Unwrap() error { return e.Err }
 
 func parseGrant(line []byte) (Grant, error) {
 	public, comment, options, _, err := ssh.ParseAuthorizedKey(line)
@@ -102,9 +95,21 @@ func parseGrant(line []byte) (Grant, error) {
 		return Grant{}, fmt.Errorf("this is not a line of authorized_keys: want `[options] ssh-ed25519 AAAA… name`")
 	}
 	grant := Grant{Comment: comment}
+	seen := map[string]bool{}
 	for _, option := range options {
-		name, value, _ := strings.Cut(option, "=")
-		if err := grant.apply(strings.ToLower(name), unquote(value)); err != nil {
+		name, value, valued := strings.Cut(option, "=")
+		name = strings.ToLower(name)
+		switch {
+		case seen[name]:
+			return Grant{}, fmt.Errorf("option %s stands twice: only one of them would hold", name)
+		case valued && !valuedOptions[name] || !valued && valuedOptions[name]:
+			if err := grant.apply(name, ""); err != nil {
+				return Grant{}, err // it is not known, or says itself what it wants
+			}
+			return Grant{}, fmt.Errorf("option %s: want %s", name, map[bool]string{true: "it without a value", false: `a value, as in ` + name + `="…"`}[valued])
+		}
+		seen[name] = true
+		if err := grant.apply(name, unquote(value)); err != nil {
 			return Grant{}, err
 		}
 	}
@@ -116,6 +121,9 @@ func parseGrant(line []byte) (Grant, error) {
 	}
 	return grant, nil
 }
+
+// valuedOptions are the options that have a value.
+var valuedOptions = map[string]bool{"scopes": true, "resources": true, "expiry-time": true, "from": true, "principals": true}
 
 func unquote(s string) string {
 	if len(s) >= 2 && s[0] == '"' && s[len(s)-1] == '"' {

@@ -5,9 +5,9 @@ import (
 	"crypto/ed25519"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -42,8 +42,12 @@ func parseCertificate(line string) (*ssh.Certificate, ed25519.PublicKey, error) 
 	if len(line) > maxCertificate {
 		return nil, nil, errors.New("the certificate is too long")
 	}
-	public, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
-	if err != nil || len(options) > 0 || len(strings.TrimSpace(string(rest))) > 0 {
+	text, err := oneLine(line)
+	if err != nil {
+		return nil, nil, fmt.Errorf("this is not a certificate: %w", err)
+	}
+	public, _, options, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil || len(options) > 0 {
 		return nil, nil, errors.New("this is not a certificate: want a line such as `ssh-ed25519-cert-v01@openssh.com AAAA… name`, as `ssh-keygen -s` writes to a file -cert.pub")
 	}
 	certificate, ok := public.(*ssh.Certificate)

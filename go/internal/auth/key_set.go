@@ -20,8 +20,9 @@ const tokenWindow = 300 // s
 
 // Credentials is everything that a KeySet accepts.
 type Credentials struct {
-	// Grants are the authorized keys and authorities. When a key is granted twice the
-	// last grant holds; of an authority's grants, the first that fits a certificate.
+	// Grants are the authorized keys and authorities. When a key is granted twice it has
+	// what both grants give; of an authority's grants, the first that fits a certificate
+	// holds.
 	Grants []Grant
 	// APIKeys are the API keys.
 	APIKeys []APIKey
@@ -91,9 +92,16 @@ func (s *KeySet) ReplaceAll(c Credentials) {
 		if grant.CertAuthority {
 			id := grant.authority()
 			next.authorities[id] = append(next.authorities[id], grant)
-		} else {
-			next.grants[KeyID(grant.Key)] = grant
+			continue
 		}
+		id := KeyID(grant.Key)
+		if known, twice := next.grants[id]; twice {
+			var ok bool
+			if grant, ok = next.own(known).within(next.own(grant)); !ok {
+				next.revoked[id] = struct{}{}
+			}
+		}
+		next.grants[id] = grant
 	}
 	for _, key := range c.APIKeys {
 		next.apiKeys[key.Prefix] = key
@@ -106,6 +114,14 @@ func (s *KeySet) ReplaceAll(c Credentials) {
 		next.revokedAuthorities[sha256.Sum256(wire)] = struct{}{}
 	}
 	s.current.Store(next)
+}
+
+// own gives a grant the scopes that it has.
+func (k *keys) own(grant Grant) Grant {
+	if grant.Scopes == nil {
+		grant.Scopes = append([]string{}, k.defaultScopes...)
+	}
+	return grant
 }
 
 func (k *keys) isRevoked(key ed25519.PublicKey) bool {

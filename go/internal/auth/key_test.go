@@ -115,7 +115,7 @@ func TestKeyFilesThatAreRefused(t *testing.T) {
 		"EC":           {write("ec", block("EC PRIVATE KEY", ec), 0o600), "ssh-keygen -p"},
 		"RSA":          {write("rsa", pem.EncodeToMemory(rsaOpenSSH), 0o600), "ssh-rsa"},
 		"text":         {write("text", []byte("hello"), 0o600), "not a private key"},
-		"large":        {write("large", make([]byte, maxKeyFile+1), 0o600), "no private key"},
+		"large":        {write("large", make([]byte, maxKeyFile+1), 0o600), "too large"},
 		"damaged":      {write("damaged", bytes.Replace(good, []byte("\n"), []byte("\nAAAA"), 1), 0o600), "damaged"},
 		"a public key": {write("pub", []byte(MarshalPublicKey(public(key), "")), 0o600), "not a private key"},
 	} {

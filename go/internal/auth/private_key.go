@@ -7,10 +7,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
 
 // ErrPassphraseRequired says that a private key is protected and no passphrase was
@@ -29,6 +29,10 @@ const opensshType = "OPENSSH PRIVATE KEY"
 // needed for a protected one, and nil otherwise. The caller owns both slices and
 // the key that comes back.
 func ParsePrivateKey(data, passphrase []byte) (ed25519.PrivateKey, error) {
+	data, err := atomicfile.WithoutMark(data)
+	if err != nil {
+		return nil, fmt.Errorf("this is not a private key: %w", err)
+	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, errors.New("the private key is empty: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
 	}
@@ -77,32 +81,18 @@ func keyKind(raw any) string {
 }
 
 // LoadPrivateKey reads a private key from a file. As ssh does, it refuses a file
-// that others than its owner can read.
+// that others than its owner can read, or can replace.
 func LoadPrivateKey(path string, passphrase []byte) (ed25519.PrivateKey, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the key file: %w", err)
-	}
-	defer file.Close()
-	info, err := file.Stat()
+	data, err := atomicfile.Read(path, maxKeyFile, atomicfile.Secret)
+	defer clear(data)
+	var refused *atomicfile.Error
 	switch {
+	case errors.As(err, &refused):
+		return nil, fmt.Errorf("key file %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("read the key file: %w", err)
-	case info.IsDir():
-		return nil, fmt.Errorf("key file %s is a directory: name the file in it", path)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("key file %s is not a regular file", path)
-	case tooOpen(info):
-		return nil, fmt.Errorf("key file %s can be read by others (mode %04o): run `chmod 600 %s`", path, info.Mode().Perm(), path)
-	case info.Size() == 0:
+	case len(data) == 0:
 		return nil, fmt.Errorf("key file %s is empty: make a key with `alknet key generate`", path)
-	case info.Size() > maxKeyFile:
-		return nil, fmt.Errorf("key file %s has %d bytes, which is no private key", path, info.Size())
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyFile))
-	defer clear(data)
-	if err != nil {
-		return nil, fmt.Errorf("read the key file: %w", err)
 	}
 	key, err := ParsePrivateKey(data, passphrase)
 	if err != nil {
@@ -123,6 +113,9 @@ func GenerateKey() (ed25519.PrivateKey, error) {
 // MarshalPrivateKey gives the key in OpenSSH's format, protected when passphrase is
 // not empty. The caller wipes what it does not need any more.
 func MarshalPrivateKey(key ed25519.PrivateKey, comment string, passphrase []byte) ([]byte, error) {
+	if err := CheckComment(comment); err != nil {
+		return nil, err
+	}
 	var block *pem.Block
 	var err error
 	if len(passphrase) > 0 {
@@ -144,19 +137,7 @@ func WritePrivateKey(path string, key ed25519.PrivateKey, comment string, passph
 		return err
 	}
 	defer clear(data)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fmt.Errorf("write the key file: %w", err)
-	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		_ = os.Remove(path)
+	if err := atomicfile.Create(path, data); err != nil {
 		return fmt.Errorf("write the key file: %w", err)
 	}
 	return nil

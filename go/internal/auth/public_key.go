@@ -10,6 +10,7 @@ import (
 )
 
 // MarshalPublicKey gives the key as a line of authorized_keys, without a line end.
+// Characters of the comment that cannot be printed become spaces: the line stays one.
 func MarshalPublicKey(key ed25519.PublicKey, comment string) string {
 	public, err := ssh.NewPublicKey(key)
 	if err != nil {
@@ -21,7 +22,12 @@ func MarshalPublicKey(key ed25519.PublicKey, comment string) string {
 func publicKeyLine(public ssh.PublicKey, comment string) string {
 	line := strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(public)), "\n")
 	if comment != "" {
-		line += " " + comment
+		line += " " + strings.TrimSpace(strings.Map(func(r rune) rune {
+			if unprintable(r) {
+				return ' '
+			}
+			return r
+		}, comment))
 	}
 	return line
 }
@@ -37,11 +43,15 @@ func ParsePublicKey(line string) (key ed25519.PublicKey, comment string, err err
 }
 
 func parsePublicKey(line string) (key ssh.PublicKey, comment string, err error) {
-	public, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	text, err := oneLine(line)
+	if err != nil {
+		return nil, "", fmt.Errorf("this is not a public key: %w", err)
+	}
+	public, comment, options, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
 		return nil, "", errors.New("this is not a public key: want a line such as `ssh-ed25519 AAAA… name`")
 	}
-	if len(options) > 0 || len(strings.TrimSpace(string(rest))) > 0 {
+	if len(options) > 0 {
 		return nil, "", errors.New("want one public key alone, without options")
 	}
 	return public, comment, nil
