@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/config"
 	"github.com/alkdev/alknet/go/internal/node"
@@ -38,7 +38,7 @@ func (f *apiKeyFile) path(a *app) string {
 
 func (f *apiKeyFile) read(a *app) ([]config.APIKey, error) {
 	path := f.path(a)
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, auth.MaxKeysFile, atomicfile.Deciding)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -68,7 +68,7 @@ func (f *apiKeyFile) change(a *app, change func([]config.APIKey) ([]config.APIKe
 	if keys, err = change(keys); err != nil {
 		return err
 	}
-	return replaceFile(path, config.FormatAPIKeys(keys))
+	return atomicfile.Replace(path, config.FormatAPIKeys(keys))
 }
 
 type apikeyCreateCmd struct {

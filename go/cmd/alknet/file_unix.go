@@ -2,14 +2,7 @@
 
 package main
 
-import (
-	"io/fs"
-
-	"golang.org/x/sys/unix"
-)
-
-// readableByOthers reports whether others than the owner can use the file.
-func readableByOthers(info fs.FileInfo) bool { return info.Mode().Perm()&0o077 != 0 }
+import "golang.org/x/sys/unix"
 
 // inherited reports whether a descriptor was open when the program started. Those
 // that the program and its runtime opened have the same numbers as ones that

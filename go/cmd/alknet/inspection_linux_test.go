@@ -164,7 +164,7 @@ func TestPhraseFile(t *testing.T) {
 		"good": "", "read-only": "", "link": "",
 		"group": "can be read by others (mode 0640): run `chmod 600 ", "others": "can be read by others (mode 0604)",
 		"folder": "is a directory", "pipe": "is not a regular file: for a pipe use --phrase-fd", "missing": "--phrase-file names no file that exists",
-		"empty": "the phrase is empty", "blank": "the phrase is empty", "long": "the phrase has more than 4096 bytes", "binary": "INVALID_MNEMONIC: ",
+		"empty": "the phrase is empty", "blank": "the phrase is empty", "long": "the phrase has more than 4096 bytes", "binary": "the phrase: the text has NUL bytes",
 	} {
 		r := finish(t, command(t, "secret", "check", "--phrase-file", filepath.Join(dir, name)))
 		switch {

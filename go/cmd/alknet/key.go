@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/principal"
 )
@@ -76,7 +77,7 @@ func (c *showCmd) Run(a *app) error {
 		path = a.file(userKeyFile)
 	}
 	if filepath.Ext(path) == ".pub" {
-		data, err := os.ReadFile(path)
+		data, err := atomicfile.Read(path, maxSmall, atomicfile.Public)
 		if err != nil {
 			return err
 		}

@@ -9,10 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/node"
@@ -47,7 +47,7 @@ func (r *remote) connect(a *app) (*node.Client, error) {
 // signIn finds the credential: a token, or a key with its certificate.
 func (r *remote) signIn(a *app, cfg *node.ClientConfig) error {
 	if r.TokenFile != "" {
-		text, err := readSmall(r.TokenFile)
+		text, err := readSmall(r.TokenFile, atomicfile.Secret)
 		if err != nil {
 			return fmt.Errorf("read the token: %w", err)
 		}
@@ -65,7 +65,7 @@ func (r *remote) signIn(a *app, cfg *node.ClientConfig) error {
 	if path == "" {
 		path = cmp.Or(r.Key, a.file(userKeyFile)) + "-cert.pub"
 	}
-	text, err := readSmall(path)
+	text, err := readSmall(path, atomicfile.Public)
 	if r.Certificate == "" && errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -86,13 +86,8 @@ func (r *remote) signIn(a *app, cfg *node.ClientConfig) error {
 // maxSmall bounds files that hold one line, in bytes.
 const maxSmall = 64 << 10
 
-func readSmall(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxSmall))
+func readSmall(path string, kind atomicfile.Kind) (string, error) {
+	data, err := atomicfile.ReadText(path, maxSmall, kind)
 	return string(data), err
 }
 

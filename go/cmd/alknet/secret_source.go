@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
 
 // maxSecretInput bounds what is read of a phrase or a passphrase, in bytes: as much
@@ -132,33 +134,22 @@ func (s *secretSource) askFor(a *app) ([]byte, error) {
 // open opens the file and checks it as ssh does a key file. A name that leads
 // nowhere is not told: it may be the secret itself.
 func (s *secretSource) open() (*os.File, error) {
-	// Opening a named pipe would wait for a writer.
-	file, err := os.OpenFile(s.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	file, err := atomicfile.Open(s.path, atomicfile.Secret)
 	var cause syscall.Errno
+	var refused *atomicfile.Error
 	switch {
+	case err == nil:
+		return file, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("--%s-file names no file that exists: it takes the name of a file, not the %[1]s", s.name)
+	case errors.As(err, &refused) && refused.Special:
+		return nil, fmt.Errorf("%w: for a pipe use --%s-fd, as in --%[2]s-fd 3 3< <(command)", err, s.name)
+	case errors.As(err, &refused):
+		return nil, err
 	case errors.As(err, &cause):
 		return nil, fmt.Errorf("--%s-file cannot be read: %w", s.name, cause)
-	case err != nil:
-		return nil, fmt.Errorf("--%s-file cannot be read", s.name)
 	}
-	info, err := file.Stat()
-	switch {
-	case err != nil:
-		err = fmt.Errorf("read %s: %w", s.path, err)
-	case info.IsDir():
-		err = fmt.Errorf("%s is a directory: name the file in it", s.path)
-	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s is not a regular file: for a pipe use --%s-fd, as in --%[2]s-fd 3 3< <(command)", s.path, s.name)
-	case readableByOthers(info):
-		err = fmt.Errorf("%s can be read by others (mode %04o): run `chmod 600 %[1]s`", s.path, info.Mode().Perm())
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return file, nil
+	return nil, fmt.Errorf("--%s-file cannot be read", s.name)
 }
 
 func (s *secretSource) readFrom(ctx context.Context, r io.Reader) ([]byte, error) {
@@ -170,6 +161,12 @@ func (s *secretSource) readFrom(ctx context.Context, r io.Reader) ([]byte, error
 	case err != nil:
 		return nil, fmt.Errorf("read the %s: %w", s.name, err)
 	}
+	text, err := atomicfile.WithoutMark(data)
+	if err != nil {
+		clear(data)
+		return nil, fmt.Errorf("the %s: %w", s.name, err)
+	}
+	data = text
 	// One line end belongs to the file, not to the passphrase.
 	if n := len(data); n > 0 && data[n-1] == '\n' {
 		data = data[:n-1]

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/service"
@@ -87,7 +87,7 @@ func (c *serviceCmd) grants(a *app) ([]auth.Grant, error) {
 	if path == "" {
 		path = a.file(node.AuthorizedKeysFile)
 	}
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.Read(path, auth.MaxKeysFile, atomicfile.Deciding)
 	if err != nil {
 		return nil, fmt.Errorf("read who may connect: %w", err)
 	}

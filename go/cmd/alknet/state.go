@@ -104,27 +104,3 @@ func (a *app) nodeKey(path string) (ed25519.PrivateKey, error) {
 	}
 	return key, auth.WritePrivateKey(path, key, "alknet node", nil)
 }
-
-// replaceFile puts a file, readable by its owner alone, in the place of another, so
-// that a reader sees the one or the other.
-func replaceFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/execop"
 	"github.com/alkdev/alknet/go/internal/fileop"
@@ -166,11 +166,14 @@ func (c *workerCmd) offerPrograms(registry *call.Registry, logger *slog.Logger) 
 	return nil
 }
 
+// maxSpecFile bounds a file of --spec, in bytes.
+const maxSpecFile = 16 << 20
+
 // readSpecs reads the files of --spec, by the names of the operations.
 func readSpecs(files []string) (map[string]call.OperationSpec, error) {
 	specs := map[string]call.OperationSpec{}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := atomicfile.ReadText(file, maxSpecFile, atomicfile.Deciding)
 		if err != nil {
 			return nil, fmt.Errorf("read the spec: %w", err)
 		}

@@ -28,8 +28,9 @@ const (
 
 // Error is why a file is not read. Its text begins with the path.
 type Error struct {
-	Path   string
-	Reason string
+	Path    string
+	Reason  string
+	Special bool // it is a pipe or a device
 }
 
 // Error gives the path and the reason, with the command that mends it.
@@ -37,7 +38,7 @@ func (e *Error) Error() string { return e.Path + " " + e.Reason }
 
 // errTooLarge is the cause of a file that has more bytes than its reader takes.
 func errTooLarge(path string, limit int64) error {
-	return &Error{path, fmt.Sprintf("is too large: at most %d bytes are read", limit)}
+	return &Error{Path: path, Reason: fmt.Sprintf("is too large: at most %d bytes are read", limit)}
 }
 
 // Open opens a regular file for reading, and checks its mode and its owner. What would
@@ -48,7 +49,7 @@ func Open(path string, kind Kind) (*os.File, error) {
 	// reader: look first.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path, Err: cause(err)}
 	}
 	if err := checkRegular(path, info); err != nil {
 		return nil, err
@@ -74,9 +75,9 @@ func Open(path string, kind Kind) (*os.File, error) {
 func checkRegular(path string, info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return &Error{path, "is a directory: name the file in it"}
+		return &Error{Path: path, Reason: "is a directory: name the file in it"}
 	case !info.Mode().IsRegular():
-		return &Error{path, "is not a regular file"}
+		return &Error{path, "is not a regular file", true}
 	}
 	return nil
 }
@@ -113,9 +114,9 @@ func ReadText(path string, limit int64, kind Kind) ([]byte, error) {
 	if errors.As(err, &bad) {
 		clear(data)
 		if bad.Line == 0 {
-			return nil, &Error{path, bad.Reason}
+			return nil, &Error{Path: path, Reason: bad.Reason}
 		}
-		return nil, &Error{fmt.Sprintf("%s:%d:", path, bad.Line), bad.Reason}
+		return nil, &Error{Path: fmt.Sprintf("%s:%d", path, bad.Line), Reason: bad.Reason}
 	}
 	return text, err
 }

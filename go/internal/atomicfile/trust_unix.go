@@ -28,9 +28,9 @@ func checkTrust(path string, info fs.FileInfo, kind Kind) error {
 	}
 	switch perm := info.Mode().Perm(); {
 	case kind == Secret && perm&usableByOthers != 0 && !isServiceCredential(path, info):
-		return &Error{path, fmt.Sprintf("can be read by others (mode %04o): run `chmod 600 %s`", perm, path)}
+		return &Error{Path: path, Reason: fmt.Sprintf("can be read by others (mode %04o): run `chmod 600 %s`", perm, path)}
 	case perm&writableByOthers != 0:
-		return &Error{path, fmt.Sprintf("can be written by others (mode %04o): run `chmod go-w %s`", perm, path)}
+		return &Error{Path: path, Reason: fmt.Sprintf("can be written by others (mode %04o): run `chmod go-w %s`", perm, path)}
 	}
 	named, err := filepath.Abs(path)
 	if err != nil {
@@ -62,7 +62,7 @@ func checkFolders(folder string) error {
 			return err
 		}
 		if perm := info.Mode().Perm(); perm&writableByOthers != 0 && info.Mode()&fs.ModeSticky == 0 {
-			return &Error{folder, fmt.Sprintf("can be written by others (mode %04o), who can replace the files in it: run `chmod go-w %s`", perm, folder)}
+			return &Error{Path: folder, Reason: fmt.Sprintf("can be written by others (mode %04o), who can replace the files in it: run `chmod go-w %s`", perm, folder)}
 		}
 		above := filepath.Dir(folder)
 		if above == folder {
@@ -78,7 +78,7 @@ func checkOwner(path string, info fs.FileInfo) error {
 	if !ok || system.Uid == 0 || int(system.Uid) == os.Geteuid() || system.Uid == unmapped && rootIsUnmapped() {
 		return nil
 	}
-	return &Error{path, fmt.Sprintf("belongs to another user (uid %d): run `chown %d %s`", system.Uid, os.Geteuid(), path)}
+	return &Error{Path: path, Reason: fmt.Sprintf("belongs to another user (uid %d): run `chown %d %s`", system.Uid, os.Geteuid(), path)}
 }
 
 // unmapped is how a user namespace shows the users that it does not have.

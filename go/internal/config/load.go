@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
 
 // Sources are where a configuration comes from, the weakest first.
@@ -23,10 +25,12 @@ type Sources struct {
 	Flags []Setting
 }
 
-// Load puts a configuration together. Everything that is wrong comes back at once,
-// as Errors, or as the file system's error where the file cannot be read.
+// Load puts a configuration together. Everything that is wrong comes back at once, as
+// Errors. Where the file could be read as far as its form goes, a configuration of what
+// is right in it comes back beside the error: nothing is to be started with it, but what
+// it does not grant can be revoked.
 func Load(s Sources) (*Config, error) {
-	c := Default()
+	c, legible := Default(), true
 	var bad Errors
 	if s.File != "" {
 		read := s.Read
@@ -36,17 +40,13 @@ func Load(s Sources) (*Config, error) {
 		data, err := read(s.File)
 		switch {
 		case err == nil:
-			if err := c.parse(s.File, data); err != nil {
+			if legible, err = c.parse(s.File, data); err != nil {
 				all, _ := AsErrors(err)
 				bad = append(bad, all...)
 			}
 		case s.Optional && errors.Is(err, fs.ErrNotExist):
 		default:
-			var path *os.PathError
-			if errors.As(err, &path) {
-				err = path.Err
-			}
-			return nil, Errors{{Origin: Origin{File: s.File}, Message: "the configuration cannot be read: " + err.Error()}}
+			return nil, Errors{{Origin: Origin{File: s.File}, Message: "the configuration cannot be read: " + reasonOf(err)}}
 		}
 	}
 	for _, options := range s.Options {
@@ -63,11 +63,43 @@ func Load(s Sources) (*Config, error) {
 		}
 	}
 	if len(bad) > 0 {
-		return nil, bad.sorted()
+		if !legible {
+			return nil, bad.sorted()
+		}
+		c.settle()
+		return c, bad.sorted()
 	}
 	c.settle()
 	if err := c.Validate(); err != nil {
-		return nil, err
+		return c, err
+	}
+	if err := c.checkSecrets(s); err != nil {
+		return c, err
 	}
 	return c, nil
+}
+
+// checkSecrets refuses a file that others can read and that has a secret in it.
+func (c *Config) checkSecrets(s Sources) error {
+	if s.Read != nil || len(c.Traces.Headers) == 0 || c.origins["traces.headers"].File == "" {
+		return nil
+	}
+	file, err := atomicfile.Open(s.File, atomicfile.Secret)
+	if err != nil {
+		return Errors{c.Errorf("traces.headers", "headers may be secrets, and the file that has them %s", reasonOf(err))}
+	}
+	return file.Close()
+}
+
+// reasonOf gives why a file cannot be read, without its name.
+func reasonOf(err error) string {
+	var path *os.PathError
+	var refused *atomicfile.Error
+	switch {
+	case errors.As(err, &refused):
+		return refused.Path + " " + refused.Reason
+	case errors.As(err, &path):
+		return path.Err.Error()
+	}
+	return err.Error()
 }

@@ -3,12 +3,13 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
 
 // maxFile bounds a configuration file, in bytes: room for thousands of keys.
@@ -19,7 +20,7 @@ const maxFile = 4 << 20
 // its folder.
 func Parse(file string, data []byte) (*Config, error) {
 	c := Default()
-	if err := c.parse(file, data); err != nil {
+	if _, err := c.parse(file, data); err != nil {
 		return nil, err
 	}
 	c.settle()
@@ -29,11 +30,13 @@ func Parse(file string, data []byte) (*Config, error) {
 	return c, nil
 }
 
-func (c *Config) parse(file string, data []byte) error {
+// parse reads a file over what c has. legible reports whether its form is right, whatever
+// is wrong with what it says.
+func (c *Config) parse(file string, data []byte) (legible bool, err error) {
 	c.Listeners = nil // those of the file, if it has any, stand in their place
 	origins, err := decode(file, data, structure(), c)
-	if err != nil {
-		return err
+	if origins == nil {
+		return false, err
 	}
 	if c.Listeners == nil {
 		c.Listeners = Default().Listeners
@@ -47,7 +50,7 @@ func (c *Config) parse(file string, data []byte) error {
 		}
 		return filepath.Join(filepath.Dir(file), path)
 	})
-	return nil
+	return true, err
 }
 
 // decode reads a TOML text into target, whose model is root, and returns where its
@@ -56,13 +59,19 @@ func decode(file string, data []byte, root *field, target any) (map[string]Origi
 	if len(data) > maxFile {
 		return nil, Errors{{Origin: Origin{File: file}, Message: fmt.Sprintf("the file has %d bytes, and at most %d are read", len(data), maxFile)}}
 	}
-	d := scan(file, data, root)
-	if len(d.errors) > 0 {
-		return nil, d.errors.sorted()
+	data, err := atomicfile.WithoutMark(data)
+	var text *atomicfile.TextError
+	if errors.As(err, &text) {
+		return nil, Errors{{Origin: Origin{File: file, Line: text.Line}, Message: "the file " + text.Reason}}
 	}
-	err := toml.Unmarshal(data, target)
+	d := scan(file, data, root)
+	err = toml.Unmarshal(data, target)
 	var bad *toml.DecodeError
 	switch {
+	case len(d.errors) > 0 && err == nil:
+		return d.origins, d.errors.sorted() // target has what is right, for a reload
+	case len(d.errors) > 0:
+		return nil, d.errors.sorted()
 	case err == nil:
 		return d.origins, nil
 	case errors.As(err, &bad):
@@ -72,19 +81,9 @@ func decode(file string, data []byte, root *field, target any) (map[string]Origi
 	return nil, Errors{{Origin: Origin{File: file}, Message: strings.TrimPrefix(err.Error(), "toml: ")}}
 }
 
-// readFile reads a file that a person wrote.
+// readFile reads a file that a person wrote, and that decides who may do what.
 func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a directory: name the file in it", path)
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s has %d bytes, and at most %d are read", path, info.Size(), maxFile)
-	}
-	return os.ReadFile(path)
+	return atomicfile.Read(path, maxFile, atomicfile.Deciding)
 }
 
 // resolvePaths has each relative path made absolute.

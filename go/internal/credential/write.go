@@ -2,11 +2,12 @@ package credential
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 )
 
 // Add seals a value and writes it as the service's credential; with replace in the
@@ -108,47 +109,8 @@ func (d *Directory) write(service string, text []byte, replace bool) error {
 	case err != nil && len(services) >= MaxServices:
 		return errorf(ResourceExhausted, "%s has %d credentials, which is the limit", d.path, MaxServices)
 	}
-	// The name is none of a service's: it begins with a dot.
-	beside := "." + name + "." + rand.Text()
-	file, err := root.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	if err := atomicfile.Write(root, name, text, replace); err != nil {
 		return fail(err)
 	}
-	defer root.Remove(beside)
-	_, err = file.Write(text)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = place(root, beside, name, replace)
-	}
-	if err != nil {
-		return fail(err)
-	}
-	syncFolder(root)
 	return nil
-}
-
-// place gives a file its name. A link, unlike a rename, fails where there is one
-// already; file systems without links are renamed on, between two looks of another
-// process.
-func place(root *os.Root, from, to string, replace bool) error {
-	if !replace {
-		err := root.Link(from, to)
-		if err == nil || errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return root.Rename(from, to)
-}
-
-// syncFolder has the new name survive a crash, where the system can do that.
-func syncFolder(root *os.Root) {
-	if folder, err := root.Open("."); err == nil {
-		_ = folder.Sync()
-		_ = folder.Close()
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"runtime"
-	"strings"
 
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
@@ -52,8 +51,8 @@ func invoked(name string, input []byte) (any, error) {
 }
 
 func generateKey(comment string) (any, error) {
-	if strings.ContainsAny(comment, "\r\n") {
-		return nil, call.Errorf(call.InvalidInput, "the key's comment must be one line")
+	if err := auth.CheckComment(comment); err != nil {
+		return nil, call.Errorf(call.InvalidInput, "%w", err)
 	}
 	key, err := auth.GenerateKey()
 	if err != nil {

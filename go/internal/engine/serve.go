@@ -77,17 +77,30 @@ func (o *serveOptions) sources() (config.Sources, error) {
 	return from, err
 }
 
-// grants reads the lines of the option authorizedKeys.
+// grants reads the lines of the option authorizedKeys. Those that can be read come back
+// beside an error.
 func (o *serveOptions) grants() ([]auth.Grant, error) {
 	var grants []auth.Grant
+	var bad error
+	seen := map[[32]byte]bool{}
 	for i, line := range o.AuthorizedKeys {
-		granted, err := auth.ParseAuthorizedKeys(fmt.Sprintf("authorizedKeys[%d]", i), []byte(line))
-		if err != nil {
-			return nil, err
+		name := fmt.Sprintf("authorizedKeys[%d]", i)
+		granted, err := auth.ParseAuthorizedKeys(name, []byte(line))
+		for _, grant := range granted {
+			if !grant.CertAuthority {
+				if id := auth.KeyID(grant.Key); seen[id] {
+					err = &auth.LineError{File: name, Line: 1, Err: errors.New("an earlier line grants this key already: a key has one line")}
+				} else {
+					seen[id] = true
+				}
+			}
+			grants = append(grants, grant)
 		}
-		grants = append(grants, granted...)
+		if bad == nil {
+			bad = err
+		}
 	}
-	return grants, nil
+	return grants, bad
 }
 
 // serving are a server's options, which a reload may change.

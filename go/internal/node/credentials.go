@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/config"
+	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/transport"
 	"github.com/alkdev/alknet/go/secret"
 )
@@ -23,14 +25,20 @@ const (
 	APIKeysFile        = "api_keys"
 )
 
-// maxListFile bounds a file of keys, in bytes: room for about 100,000.
-const maxListFile = 16 << 20
-
 // LoadCredentials reads everything that the configuration accepts, the files that it
 // names included; home is the state folder, "" for none. What is wrong comes back as
-// config.Errors.
+// config.Errors, with what is right beside it.
 func LoadCredentials(cfg *config.Config, home string) (auth.Credentials, error) {
-	l := credentialLoader{cfg: cfg, home: home}
+	return loadCredentials(cfg, home, nil)
+}
+
+// keyFiles are the contents of files as they were last read, by path.
+type keyFiles map[string][]byte
+
+// loadCredentials is LoadCredentials. Where a file cannot be trusted or read it takes
+// what known has of it, beside the error; known gets what was read.
+func loadCredentials(cfg *config.Config, home string, known keyFiles) (auth.Credentials, error) {
+	l := credentialLoader{cfg: cfg, home: home, known: known}
 	a := cfg.Auth
 	l.DefaultScopes = a.DefaultScopes
 	l.authorizedKeys()
@@ -40,8 +48,9 @@ func LoadCredentials(cfg *config.Config, home string) (auth.Credentials, error) 
 		l.key(fmt.Sprintf("auth.keys[%d]", i), k)
 	}
 	l.apiKeys("auth.api_keys", a.APIKeys)
+	l.grantedTwice()
 	if len(l.bad) > 0 {
-		return auth.Credentials{}, l.bad
+		return l.Credentials, l.bad
 	}
 	return l.Credentials, nil
 }
@@ -51,6 +60,9 @@ type credentialLoader struct {
 	cfg  *config.Config
 	home string
 	bad  config.Errors
+
+	known  keyFiles
+	inline int // how many grants are of [[auth.keys]]
 }
 
 // file reads a file that a key names, or the default one if it is there; nil without
@@ -63,25 +75,31 @@ func (l *credentialLoader) file(key, named, fallback string) (path string, data 
 		}
 		path = filepath.Join(l.home, fallback)
 	}
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxListFile {
-		err = fmt.Errorf("it has %d bytes, and at most %d are read", info.Size(), maxListFile)
-	}
+	data, err := atomicfile.Read(path, auth.MaxKeysFile, atomicfile.Deciding)
 	if err == nil {
-		data, err = os.ReadFile(path)
-	}
-	switch {
-	case err == nil:
+		if l.known != nil {
+			l.known[path] = data
+		}
 		return path, data
-	case named == "" && errors.Is(err, fs.ErrNotExist):
-		return "", nil
 	}
+	missing := errors.Is(err, fs.ErrNotExist)
+	if missing {
+		delete(l.known, path)
+		if named == "" {
+			return "", nil
+		}
+	}
+	var refused *atomicfile.Error
 	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
+	switch {
+	case errors.As(err, &refused):
+		l.bad = append(l.bad, l.cfg.Errorf(key, "%w", err))
+	case errors.As(err, &pathErr):
+		l.bad = append(l.bad, l.cfg.Errorf(key, "%s cannot be read: %w", path, pathErr.Err))
+	default:
+		l.bad = append(l.bad, l.cfg.Errorf(key, "%s cannot be read: %w", path, err))
 	}
-	l.bad = append(l.bad, l.cfg.Errorf(key, "%s cannot be read: %w", path, err))
-	return "", nil
+	return path, l.known[path]
 }
 
 // fail reports what is wrong inside a file that a key names.
@@ -90,12 +108,13 @@ func (l *credentialLoader) fail(key, path string, err error) {
 		l.bad = append(l.bad, inside...)
 		return
 	}
-	e := &config.Error{Origin: config.Origin{File: path}, Key: key, Message: err.Error()}
-	var line *auth.LineError
-	if errors.As(err, &line) {
-		e.Line, e.Column, e.Message = line.Line, 1, line.Err.Error()
+	var lines auth.LineErrors
+	if !errors.As(err, &lines) {
+		l.bad = append(l.bad, &config.Error{Origin: config.Origin{File: path}, Key: key, Message: err.Error()})
 	}
-	l.bad = append(l.bad, e)
+	for _, line := range lines {
+		l.bad = append(l.bad, &config.Error{Origin: config.Origin{File: path, Line: line.Line, Column: min(line.Line, 1)}, Key: key, Message: line.Err.Error()})
+	}
 }
 
 func (l *credentialLoader) authorizedKeys() {
@@ -157,16 +176,34 @@ func (l *credentialLoader) key(key string, k config.Key) {
 	if len(k.From) > 0 {
 		if err := grant.RestrictFrom(k.From); err != nil {
 			l.bad = append(l.bad, l.cfg.Errorf(key+".from", "%w", err))
+			return // it would be accepted from everywhere
 		}
 	}
+	l.inline++
 	l.Grants = append(l.Grants, grant)
 }
 
-// NewPolicy makes what a head decides by from a configuration, and more authorized
-// keys. replays is shared by the policies of one head; it is used when the
+// grantedTwice refuses a key of [[auth.keys]] that has another grant: which of them holds
+// would depend on their order.
+func (l *credentialLoader) grantedTwice() {
+	seen := map[[32]byte]bool{}
+	for i, grant := range l.Grants {
+		if grant.CertAuthority {
+			continue
+		}
+		id := auth.KeyID(grant.Key)
+		if seen[id] && i >= len(l.Grants)-l.inline {
+			l.bad = append(l.bad, l.cfg.Errorf("auth.keys", "%s is granted twice: a key has one entry, here or in auth.authorized_keys", principal.Fingerprint(grant.Key)))
+		}
+		seen[id] = true
+	}
+}
+
+// newPolicy makes what a head decides by from a configuration, and more authorized
+// keys. files gets the contents of the files; replays is shared by the policies of one head; it is used when the
 // configuration asks for it.
-func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow, more ...auth.Grant) (Policy, auth.Credentials, error) {
-	credentials, err := LoadCredentials(cfg, home)
+func newPolicy(cfg *config.Config, home string, files keyFiles, replays *auth.ReplayWindow, more []auth.Grant) (Policy, auth.Credentials, error) {
+	credentials, err := loadCredentials(cfg, home, files)
 	if err != nil {
 		return Policy{}, credentials, err
 	}
@@ -174,13 +211,9 @@ func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow, more
 	if cfg.Auth.ReplayWindow {
 		credentials.Replays = replays
 	}
-	access := []call.AccessRule{}
-	for _, rule := range cfg.Access {
-		access = append(access, call.AccessRule{Path: rule.Path, Scopes: rule.Scopes})
-	}
 	l := cfg.Limits
 	return Policy{
-		Access:   access,
+		Access:   accessRules(cfg),
 		Provider: auth.NewCredentialSet(credentials), AllowAnonymous: cfg.Auth.AllowAnonymous, Drain: max(cfg.Node.Drain.Std(), 1),
 		Admission: Admission{
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, SessionsPerIdentity: l.SessionsPerIdentity,
@@ -193,12 +226,35 @@ func NewPolicy(cfg *config.Config, home string, replays *auth.ReplayWindow, more
 	}, credentials, nil
 }
 
+// accessRules gives the rules of [[access]] that can be read.
+func accessRules(cfg *config.Config) []call.AccessRule {
+	rules := []call.AccessRule{}
+	for _, rule := range cfg.Access {
+		if call.CheckPattern(rule.Path) == nil && len(rule.Scopes) > 0 && !slices.Contains(rule.Scopes, "") {
+			rules = append(rules, call.AccessRule{Path: rule.Path, Scopes: rule.Scopes})
+		}
+	}
+	return rules
+}
+
+// maxCertificateFile bounds the files of [tls], in bytes.
+const maxCertificateFile = 1 << 20
+
 // loadCertificate reads the certificate of [tls], nil without one.
 func loadCertificate(cfg *config.Config) (*tls.Certificate, error) {
 	if cfg.TLS.Certificate == "" {
 		return nil, nil
 	}
-	certificate, err := tls.LoadX509KeyPair(cfg.TLS.Certificate, cfg.TLS.Key)
+	chain, err := atomicfile.Read(cfg.TLS.Certificate, maxCertificateFile, atomicfile.Public)
+	if err != nil {
+		return nil, config.Errors{cfg.Errorf("tls.certificate", "%w", err)}
+	}
+	key, err := atomicfile.Read(cfg.TLS.Key, maxCertificateFile, atomicfile.Secret)
+	defer clear(key)
+	if err != nil {
+		return nil, config.Errors{cfg.Errorf("tls.key", "%w", err)}
+	}
+	certificate, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return nil, config.Errors{cfg.Errorf("tls.certificate", "%w", err)}
 	}
@@ -223,6 +279,11 @@ func Check(cfg *config.Config, home string) error {
 	for i, path := range cfg.Secrets.Paths {
 		if _, err := secret.ParsePath(path); err != nil {
 			bad = append(bad, cfg.Errorf(fmt.Sprintf("secrets.paths[%d]", i), "%w", err))
+		}
+	}
+	if home != "" {
+		if err := atomicfile.CheckFolder(home); err != nil {
+			bad = append(bad, cfg.Errorf("", "the state folder: %w", err))
 		}
 	}
 	if _, err := loadCertificate(cfg); err != nil {

@@ -53,6 +53,7 @@ type Server struct {
 
 	mu      sync.Mutex // one reload at a time
 	current *config.Config
+	files   keyFiles // as they were last read
 }
 
 // Reloaded is what a reload has done.
@@ -78,7 +79,7 @@ func Start(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, first: loaded, current: loaded}
+	s := &Server{cfg: cfg, first: loaded, current: loaded, files: keyFiles{}}
 	if err := Check(loaded, cfg.Home); err != nil {
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (s *Server) policyOf(cfg *config.Config) (Policy, auth.Credentials, error) 
 			return Policy{}, auth.Credentials{}, err
 		}
 	}
-	return NewPolicy(cfg, s.cfg.Home, &s.replays, more...)
+	return newPolicy(cfg, s.cfg.Home, s.files, &s.replays, more)
 }
 
 // observe prepares what the server tells of itself.
@@ -236,7 +237,8 @@ func (s *Server) Credentials() auth.Credentials { return *s.accepted.Load() }
 
 // Reload reads the configuration again, with the files that it names, and puts all
 // of it that can change in the place of the present one. An error, which is of type
-// config.Errors where the configuration is wrong, has changed nothing.
+// config.Errors where the configuration is wrong, has granted nothing and changed
+// nothing, but for what the new files do not grant any more: that is revoked.
 func (s *Server) Reload() (Reloaded, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -262,6 +264,9 @@ func (s *Server) reload() (Reloaded, error) {
 	if err != nil {
 		for _, e := range each(err) {
 			log.Error("the configuration stays as it was", "error", e.Error())
+		}
+		if ended := s.restrict(next); ended > 0 {
+			log.Warn("what the new files do not grant was revoked", "ended", ended)
 		}
 		return Reloaded{}, err
 	}

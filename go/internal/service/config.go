@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"os"
 	"sync"
 
+	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/call"
 )
 
@@ -52,12 +52,9 @@ func OpenConfigFile(path string) (*ConfigFile, error) {
 // Reload reads the file again, and reports whether it has changed. On an error the
 // configuration stays as it was.
 func (f *ConfigFile) Reload() (changed bool, err error) {
-	text, err := os.ReadFile(f.path)
+	text, err := atomicfile.ReadText(f.path, maxDocument, atomicfile.Deciding)
 	if err != nil {
 		return false, err
-	}
-	if len(text) > maxDocument {
-		return false, call.Errorf(call.InvalidInput, "%s has %d bytes, and a configuration has at most %d", f.path, len(text), maxDocument)
 	}
 	sum := sha256.Sum256(text)
 	next := Document{text, hex.EncodeToString(sum[:])}
