@@ -2,7 +2,7 @@
   # Links the Go engine, which the Makefile builds first, into the addon.
   "targets": [{
     "target_name": "alknet",
-    "sources": ["binding/addon.cc", "binding/environment.cc", "binding/pin.cc"],
+    "sources": ["binding/addon.cc", "binding/environment.cc", "binding/pin.cc", "binding/signals.cc"],
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": [
       "NAPI_VERSION=8",

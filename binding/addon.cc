@@ -8,15 +8,18 @@
 
 #include "environment.h"
 #include "pin.h"
+#include "signals.h"
 
 namespace {
 
 using alknet::Environment;
+using alknet::SignalGuard;
 
 template <Napi::Value (Environment::*Method)(const Napi::CallbackInfo&)>
 Napi::Value Call(const Napi::CallbackInfo& info) {
   Environment* self = Environment::Of(info);
   if (self == nullptr) return info.Env().Undefined();
+  SignalGuard guard;
   return (self->*Method)(info);
 }
 
@@ -32,6 +35,7 @@ Napi::Value Invoke(const Napi::CallbackInfo& info) {
   size_t length = 0;
   if (napi_get_typedarray_info(env, info[1], nullptr, &length, &data, nullptr, nullptr) != napi_ok) return Napi::Value();
   std::vector<uint8_t> answer(4096);
+  SignalGuard guard;
   size_t needed = 0;
   int64_t result =
       alk_invoke(name.c_str(), static_cast<const uint8_t*>(data), length, answer.data(), answer.size(), &needed);
@@ -61,10 +65,20 @@ void Export(Napi::Env env, Napi::Object exports, const char* name, Function func
   napi_set_named_property(env, exports, name, Napi::Function::New(env, function, name));
 }
 
+// Bun has libuv's names, but ends the process where most of them are called.
+bool IsBun(Napi::Env env) {
+  napi_value global, bun;
+  napi_valuetype type;
+  return napi_get_global(env, &global) == napi_ok && napi_get_named_property(env, global, "Bun", &bun) == napi_ok &&
+         napi_typeof(env, bun, &type) == napi_ok && type != napi_undefined;
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Nothing of Go is called here: its runtime starts on a thread of its own meanwhile, and
   // the first call waits for that.
+  alknet::RestoreSignals();
   alknet::PinThisObject();
+  alknet::ProtectHandlers(!IsBun(env));
   Environment::Attach(env);
   Export(env, exports, "open", Call<&Environment::Open>);
   Export(env, exports, "submit", Call<&Environment::Submit>);

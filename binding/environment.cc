@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "signals.h"
+
 namespace alknet {
 
 namespace {
@@ -65,6 +67,7 @@ void Environment::OnTeardown(void* self) { static_cast<Environment*>(self)->Shut
 
 void Environment::Shutdown(napi_threadsafe_function_release_mode mode) {
   if (handle_ == 0) return;
+  SignalGuard guard;
   // In this order: once alk_close has returned the engine does not call Wake, and
   // wakeup_ may die.
   alk_close(handle_);

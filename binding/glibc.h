@@ -22,6 +22,7 @@
 
 ALKNET_GLIBC_OLD(dladdr);
 ALKNET_GLIBC_OLD(dlopen);
+ALKNET_GLIBC_OLD(dlsym);
 ALKNET_GLIBC_OLD(pthread_attr_getstack);
 ALKNET_GLIBC_OLD(pthread_attr_getstacksize);
 ALKNET_GLIBC_OLD(pthread_create);

@@ -14,8 +14,9 @@ var blockedSignals = func() (set unix.Sigset_t) {
 	for i := range set.Val {
 		set.Val[i] = ^set.Val[i]
 	}
-	// Signals are numbered from 1, and these lie in the first word.
-	for _, fault := range []unix.Signal{unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, unix.SIGABRT} {
+	// Signals are numbered from 1, and these lie in the first word. glibc needs 32 and 33
+	// itself, for cancellation and setuid.
+	for _, fault := range []unix.Signal{32, 33, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, unix.SIGABRT} {
 		set.Val[0] &^= 1 << (fault - 1)
 	}
 	return set
