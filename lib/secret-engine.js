@@ -76,9 +76,10 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
 /**
  * Carries out an operation on a thread of the engine, which copies the input at
  * once. Gives its result as bytes; done is called when it has succeeded, and revoked
- * tells, as { error }, why it shall have failed all the same.
+ * tells, as { error }, why it shall have failed all the same. owner is referenced until
+ * the answer, so that its handle is not dropped meanwhile.
  */
-function start(engine, name, handle, options, input, { second, signal, done, revoked } = {}) {
+function start(engine, name, handle, options, input, { second, signal, done, revoked, owner } = {}) {
   if (signal?.aborted) return Promise.reject(signal.reason);
   const at = here();
   if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
@@ -90,6 +91,7 @@ function start(engine, name, handle, options, input, { second, signal, done, rev
       signal?.removeEventListener('abort', onAbort);
     };
     const number = engine.addRequest({
+      owner,
       responded([result, length]) {
         finish();
         const bytes = memory(length);

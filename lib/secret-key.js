@@ -60,7 +60,7 @@ class SecretKey {
   async sign(message) {
     const data = secrets.bytes(message, 'the message');
     if (data.length < secrets.LARGE) return this.signSync(data);
-    return secrets.start(this.#engine, 'sign', this.#number, undefined, data);
+    return secrets.start(this.#engine, 'sign', this.#number, undefined, data, { owner: this });
   }
 
   signSync(message) {
@@ -70,7 +70,7 @@ class SecretKey {
   async seal(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['wipe'], 'seal');
     if (data.length < secrets.LARGE) return this.#seal(data, done);
-    return secrets.start(this.#engine, 'seal', this.#number, undefined, data, { done });
+    return secrets.start(this.#engine, 'seal', this.#number, undefined, data, { done, owner: this });
   }
 
   sealSync(plaintext, options) {
@@ -87,7 +87,7 @@ class SecretKey {
   async open(sealed) {
     const data = secrets.bytes(sealed, 'the sealed data');
     if (data.length < secrets.LARGE) return this.openSync(data);
-    return secrets.start(this.#engine, 'open', this.#number, undefined, data);
+    return secrets.start(this.#engine, 'open', this.#number, undefined, data, { owner: this });
   }
 
   openSync(sealed) {
@@ -103,7 +103,7 @@ class SecretKey {
   _text(name, options, input) { return secrets.runText(this.#engine, name, this.#number, options, input); }
 
   /** The same on a thread of the engine, with a result in bytes. */
-  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input); }
+  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
 
   toJSON() {
     return { path: this.#path, type: this.#type, ...(this.#public.length > 0 && { publicKey: Buffer.from(this.#public).toString('base64') }) };

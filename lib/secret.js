@@ -185,7 +185,7 @@ class SecretStore extends EventEmitter {
         if (signal?.aborted) return { error: signal.reason };
         return overtaken ? { error: fromEngine(OVERTAKEN, undefined, at) } : undefined;
       };
-      return secrets.start(this.#engine, name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked });
+      return secrets.start(this.#engine, name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked, owner: this });
     } finally {
       secrets.wipe(mnemonic, phrase, options?.passphrase, passphrase);
     }
@@ -205,7 +205,7 @@ class SecretStore extends EventEmitter {
   _run(name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
 
   /** The same on a thread of the engine, with a result in bytes. */
-  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input); }
+  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
 
   get locked() { return this.status.state === 'locked'; }
 
@@ -229,7 +229,7 @@ class SecretStore extends EventEmitter {
   async encrypt(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
     if (data.length < secrets.LARGE) return this.encryptSync(plaintext, options);
-    return parse(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done }));
+    return parse(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done, owner: this }));
   }
 
   encryptSync(plaintext, options) {
@@ -242,7 +242,7 @@ class SecretStore extends EventEmitter {
   async decrypt(data) {
     const { text, sealed } = encrypted(data);
     if (sealed < secrets.LARGE) return secrets.runBytes(this.#engine, 'decrypt', this.#number, undefined, text, plaintextLength(sealed));
-    return secrets.start(this.#engine, 'decrypt', this.#number, undefined, text);
+    return secrets.start(this.#engine, 'decrypt', this.#number, undefined, text, { owner: this });
   }
 
   decryptSync(data) {
@@ -254,7 +254,7 @@ class SecretStore extends EventEmitter {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
     if (sealed < secrets.LARGE) return this.rotateSync(data, options);
-    return parse(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text));
+    return parse(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text, { owner: this }));
   }
 
   rotateSync(data, options) {

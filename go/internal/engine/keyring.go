@@ -43,38 +43,34 @@ type key struct {
 var (
 	errStoreClosed = &secret.Error{Code: secret.Closed, Message: "the store is closed"}
 	errNoKey       = call.Errorf(call.Internal, "there is no such key")
+	errNoIdentity  = call.Errorf(call.Internal, "there is no such identity")
 )
 
 func newKeyring() *keyring {
 	return &keyring{stores: map[int64]*store{}, keys: map[int64]*key{}, identities: map[int64]*identity{}, results: map[int64][]byte{}}
 }
 
-func (k *keyring) store(number int64) (*store, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if s := k.stores[number]; s != nil {
-		return s, nil
-	}
-	return nil, errStoreClosed
+// target is what the number of an operation names: a store, a key, or nothing. It is
+// looked up when the operation is submitted and keeps what it names, which JavaScript may
+// drop while the operation waits for its turn.
+type target struct {
+	number int64
+	store  *store // nil unless the number is a store's
+	key    *key   // nil unless the number is a key's
 }
 
-func (k *keyring) key(number int64) (*key, error) {
+func (k *keyring) target(number int64) target {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if key := k.keys[number]; key != nil {
-		return key, nil
-	}
-	return nil, errNoKey
+	return target{number, k.stores[number], k.keys[number]}
 }
 
-// storeOf returns the store of a number that is a store's or a key's, or nil.
-func (k *keyring) storeOf(number int64) *store {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if key := k.keys[number]; key != nil {
-		return key.store
+// owner returns the store that is named, or that of the key; nil for neither.
+func (t target) owner() *store {
+	if t.key != nil {
+		return t.key.store
 	}
-	return k.stores[number]
+	return t.store
 }
 
 // identity returns the identity of a number; nil for 0.
@@ -87,7 +83,7 @@ func (k *keyring) identity(number int64) (*identity, error) {
 	if id := k.identities[number]; id != nil {
 		return id, nil
 	}
-	return nil, call.Errorf(call.Internal, "there is no such identity")
+	return nil, errNoIdentity
 }
 
 // enter runs add under the lock, unless the environment has ended.

@@ -40,37 +40,49 @@ type connectOptions struct {
 	Head        int64    `json:"head"` // a server whose operations the connection offers
 }
 
-// secrets are the attachments that a command names.
-type secrets struct{ key, passphrase []byte }
-
-// secretsOf takes them, also those of options that turn out to be malformed.
-func (e *Environment) secretsOf(options []byte) secrets {
-	var o keyOptions
-	_ = json.Unmarshal(options, &o) // the command's own reading of them reports it
-	return secrets{e.attachments.take(o.Key), e.attachments.take(o.Passphrase)}
+// named is what the options of a command name: attachments and handles. It is looked up
+// when the command is submitted, since JavaScript may drop a handle right behind it.
+type named struct {
+	key, passphrase []byte
+	identity        *identity // nil where there is none
+	head            *endpoint
 }
 
-func (s secrets) wipe() {
-	clear(s.key)
-	clear(s.passphrase)
+// take looks up what options name, also of options that turn out to be malformed.
+func (e *Environment) take(options []byte) named {
+	var o struct {
+		keyOptions
+		Head int64 `json:"head"`
+	}
+	_ = json.Unmarshal(options, &o) // the command's own reading of them reports it
+	of := named{key: e.attachments.take(o.Key), passphrase: e.attachments.take(o.Passphrase)}
+	of.identity, _ = e.keyring.identity(o.Identity)
+	if o.Head != 0 {
+		of.head = e.endpoint(o.Head)
+	}
+	return of
+}
+
+func (n named) wipe() {
+	clear(n.key)
+	clear(n.passphrase)
 }
 
 // signer returns what an endpoint signs with; nil without an error means that
 // neither an identity nor a key was named.
-func (e *Environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Signer, error) {
+func (e *Environment) signer(ep *endpoint, o *keyOptions, of named) (crypto.Signer, error) {
 	var key ed25519.PrivateKey
 	var err error
 	switch {
 	case o.Identity != 0:
-		id, err := e.keyring.identity(o.Identity)
-		if err != nil {
-			return nil, err
+		if of.identity == nil {
+			return nil, errNoIdentity
 		}
-		return e.signerOf(ep, id), nil
+		return e.signerOf(ep, of.identity), nil
 	case o.Key != 0:
-		key, err = auth.ParsePrivateKey(s.key, s.passphrase)
+		key, err = auth.ParsePrivateKey(of.key, of.passphrase)
 	case o.KeyPath != "":
-		key, err = auth.LoadPrivateKey(o.KeyPath, s.passphrase)
+		key, err = auth.LoadPrivateKey(o.KeyPath, of.passphrase)
 	}
 	switch {
 	case err != nil:
@@ -81,10 +93,11 @@ func (e *Environment) signer(ep *endpoint, o *keyOptions, s secrets) (crypto.Sig
 	return key, nil
 }
 
-// open starts a connect or a serve; run ends with opened or failed. The secrets are
-// taken here, so that those of the next command find room.
-func (e *Environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, secrets) error) {
-	named := e.secretsOf(options)
+// open starts a connect or a serve; run ends with opened or failed. What the
+// options name is taken here: so that the secrets of the next command find room, and
+// before JavaScript drops a handle.
+func (e *Environment) open(n int64, options []byte, run func(context.Context, int64, *endpoint, []byte, named) error) {
+	of := e.take(options)
 	ctx, cancel := context.WithCancel(e.ctx)
 	ep := &endpoint{registry: call.NewRegistry(), cancel: cancel}
 	e.mu.Lock()
@@ -94,14 +107,14 @@ func (e *Environment) open(n int64, options []byte, run func(context.Context, in
 	}
 	e.mu.Unlock()
 	if taken {
-		named.wipe()
+		of.wipe()
 		cancel()
 		return
 	}
 	e.run(func() {
 		defer cancel()
-		defer named.wipe()
-		if err := run(ctx, n, ep, options, named); err != nil {
+		defer of.wipe()
+		if err := run(ctx, n, ep, options, of); err != nil {
 			e.mu.Lock()
 			delete(e.nodes, n)
 			err = cmp.Or(ep.cause, err)
@@ -124,23 +137,22 @@ func (e *Environment) keep(n int64, enter func()) bool {
 
 var errClosed = call.Errorf(call.Aborted, "the node was closed while it was being opened")
 
-func (e *Environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
+func (e *Environment) connect(ctx context.Context, n int64, ep *endpoint, text []byte, of named) error {
 	var o connectOptions
 	if err := json.Unmarshal(text, &o); err != nil {
 		return call.Errorf(call.InvalidInput, "the options of connect: %w", err)
 	}
-	key, err := e.signer(ep, &o.keyOptions, named)
-	named.wipe()
+	key, err := e.signer(ep, &o.keyOptions, of)
+	of.wipe()
 	if err != nil {
 		return err
 	}
 	if o.Head != 0 {
-		head := e.endpoint(o.Head)
-		if head == nil || head.head == nil {
+		if of.head == nil || of.head.head == nil {
 			return call.Errorf(call.InvalidInput, "the server whose operations are to be offered is closed")
 		}
 		e.mu.Lock()
-		ep.registry = head.registry
+		ep.registry = of.head.registry
 		e.mu.Unlock()
 	}
 	cfg := node.ClientConfig{

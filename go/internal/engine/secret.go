@@ -7,19 +7,18 @@ import (
 	"github.com/alkdev/alknet/go/secret"
 )
 
-// secretOperation carries out one operation of a keyring. handle is the number of a
-// store or a key; arguments are JSON without a secret, input may be one and stays
+// secretOperation carries out one operation of a keyring on its target; arguments are JSON without a secret, input may be one and stays
 // the caller's. The result is the caller's, to wipe. docs/ABI.md lists them all.
-type secretOperation func(e *Environment, handle int64, arguments, input []byte) ([]byte, error)
+type secretOperation func(e *Environment, t target, arguments, input []byte) ([]byte, error)
 
 var secretOperations = map[string]secretOperation{
 	"new": newStore,
-	"close": func(e *Environment, handle int64, _, _ []byte) ([]byte, error) {
-		e.keyring.closeStore(handle)
+	"close": func(e *Environment, t target, _, _ []byte) ([]byte, error) {
+		e.keyring.closeStore(t.number)
 		return nil, nil
 	},
-	"forget": func(e *Environment, handle int64, _, _ []byte) ([]byte, error) {
-		e.keyring.forget(handle)
+	"forget": func(e *Environment, t target, _, _ []byte) ([]byte, error) {
+		e.keyring.forget(t.number)
 		return nil, nil
 	},
 	"lock":        onStore(lock),
@@ -58,30 +57,32 @@ var secretOperations = map[string]secretOperation{
 // arguments are JSON without a secret, or empty; input may be secret and stays the
 // caller's. The answer is the caller's, to wipe; AsError makes its error an object.
 func (e *Environment) Secret(name string, handle int64, arguments, input []byte) ([]byte, error) {
+	return e.operate(name, e.keyring.target(handle), arguments, input)
+}
+
+func (e *Environment) operate(name string, t target, arguments, input []byte) ([]byte, error) {
 	operation, ok := secretOperations[name]
 	if !ok {
 		return nil, call.Errorf(call.Unimplemented, "there is no operation %q on secrets", name)
 	}
-	return operation(e, handle, arguments, input)
+	return operation(e, t, arguments, input)
 }
 
 func onStore(do func(e *Environment, s *store, arguments, input []byte) ([]byte, error)) secretOperation {
-	return func(e *Environment, handle int64, arguments, input []byte) ([]byte, error) {
-		s, err := e.keyring.store(handle)
-		if err != nil {
-			return nil, err
+	return func(e *Environment, t target, arguments, input []byte) ([]byte, error) {
+		if t.store == nil {
+			return nil, errStoreClosed
 		}
-		return do(e, s, arguments, input)
+		return do(e, t.store, arguments, input)
 	}
 }
 
 func onKey(do func(k *key, arguments, input []byte) ([]byte, error)) secretOperation {
-	return func(e *Environment, handle int64, arguments, input []byte) ([]byte, error) {
-		k, err := e.keyring.key(handle)
-		if err != nil {
-			return nil, err
+	return func(_ *Environment, t target, arguments, input []byte) ([]byte, error) {
+		if t.key == nil {
+			return nil, errNoKey
 		}
-		return do(k, arguments, input)
+		return do(t.key, arguments, input)
 	}
 }
 
@@ -96,7 +97,7 @@ func read(arguments []byte, into any) error {
 	return nil
 }
 
-func generateMnemonic(_ *Environment, _ int64, arguments, _ []byte) ([]byte, error) {
+func generateMnemonic(_ *Environment, _ target, arguments, _ []byte) ([]byte, error) {
 	var a struct {
 		Words    int
 		Wordlist secret.Wordlist
@@ -107,7 +108,7 @@ func generateMnemonic(_ *Environment, _ int64, arguments, _ []byte) ([]byte, err
 	return secret.GenerateMnemonic(a.Words, a.Wordlist)
 }
 
-func validateMnemonic(_ *Environment, _ int64, _, phrase []byte) ([]byte, error) {
+func validateMnemonic(_ *Environment, _ target, _, phrase []byte) ([]byte, error) {
 	list, err := secret.ValidateMnemonic(phrase)
 	return []byte(list), err
 }

@@ -32,8 +32,9 @@ func (e *Environment) secretJob(f *fields) {
 	e.mu.Lock()
 	e.jobs[req] = cancel
 	e.mu.Unlock()
+	on := e.keyring.target(handle)
 	locks := int64(0)
-	if s := e.keyring.storeOf(handle); s != nil {
+	if s := on.owner(); s != nil {
 		locks = s.locks.Load()
 	}
 	e.run(func() {
@@ -44,7 +45,7 @@ func (e *Environment) secretJob(f *fields) {
 			cancel()
 			e.finishJob(req, result, err)
 		}()
-		result, err = e.slowSecret(ctx, locks, name, handle, arguments, input, second)
+		result, err = e.slowSecret(ctx, locks, name, on, arguments, input, second)
 	})
 }
 
@@ -98,9 +99,9 @@ func giveSlot() { <-jobSlots }
 
 // slowSecret carries out a job that was begun when JavaScript had locked the store
 // so often. input and second may be overwritten.
-func (e *Environment) slowSecret(ctx context.Context, locks int64, name string, handle int64, arguments, input, second []byte) ([]byte, error) {
+func (e *Environment) slowSecret(ctx context.Context, locks int64, name string, on target, arguments, input, second []byte) ([]byte, error) {
 	// What is long waits for its turn on the store before it takes a slot.
-	if s := e.keyring.storeOf(handle); s != nil && !stretches[name] {
+	if s := on.owner(); s != nil && !stretches[name] {
 		s.turn.Lock()
 		defer s.turn.Unlock()
 	}
@@ -113,23 +114,21 @@ func (e *Environment) slowSecret(ctx context.Context, locks int64, name string, 
 	}
 	switch name {
 	case "unlock", "create":
-		s, err := e.keyring.store(handle)
-		if err != nil {
-			return nil, err
+		if on.store == nil {
+			return nil, errStoreClosed
 		}
-		return unlock(ctx, s, locks, name, arguments, input, second)
+		return unlock(ctx, on.store, locks, name, arguments, input, second)
 	case "sshPrivateKey":
-		k, err := e.keyring.key(handle)
-		if err != nil {
-			return nil, err
+		if on.key == nil {
+			return nil, errNoKey
 		}
 		comment, err := commentOf(arguments)
 		if err != nil {
 			return nil, err
 		}
-		return k.ExportSSHPrivateKey(comment, input)
+		return on.key.ExportSSHPrivateKey(comment, input)
 	}
-	return e.Secret(name, handle, arguments, input)
+	return e.operate(name, on, arguments, input)
 }
 
 // unlock unlocks a store with a phrase, or with a new one, which is the result. The

@@ -18,11 +18,12 @@ type storeOptions struct {
 }
 
 // newStore makes a store under a number that JavaScript has chosen.
-func newStore(e *Environment, number int64, arguments, _ []byte) ([]byte, error) {
+func newStore(e *Environment, t target, arguments, _ []byte) ([]byte, error) {
 	var o storeOptions
 	if err := read(arguments, &o); err != nil {
 		return nil, err
 	}
+	number := t.number
 	s := &store{number: number}
 	s.Store = secret.NewStore(secret.Options{
 		RequireLockedMemory: o.RequireLockedMemory, NotExportable: o.NotExportable, CacheSize: o.CacheSize,

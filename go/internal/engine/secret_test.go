@@ -160,6 +160,40 @@ func TestAbortedUnlockLeavesTheStoreLocked(t *testing.T) {
 	}
 }
 
+// TestForgottenWhileWaiting drops handles right behind the commands that name them, as
+// JavaScript's collector does.
+func TestForgottenWhileWaiting(t *testing.T) {
+	p := open(t)
+	p.do("new", 1, `{}`, nil)
+	if _, code := p.job(1, "unlock", 1, "", []byte(phrase), nil); code != "" {
+		t.Fatal(code)
+	}
+	p.do("derive", 1, `{"key":100,"path":"m/1'","type":"aes-256-gcm"}`, nil)
+	p.do("derive", 1, `{"key":101,"path":"m/74'/0'","type":"ed25519"}`, nil)
+	p.do("identity", 1, `{"identity":102,"path":"m/74'/0'/0'/0'"}`, nil)
+	for range cap(jobSlots) { // nothing begins to compute
+		jobSlots <- struct{}{}
+	}
+	p.send(p.line(2, "seal", 100, "", []byte("plaintext"), nil))
+	p.send(p.line(3, "sshPrivateKey", 101, `{"comment":"c"}`, nil, nil))
+	p.send("serve\t5\t{\"listen\":[\"tcp://127.0.0.1:0\"],\"identity\":102}")
+	for _, handle := range []int64{100, 101, 102} {
+		p.do("forget", handle, "", nil)
+	}
+	for range cap(jobSlots) {
+		<-jobSlots
+	}
+	p.next(kindOpened)
+	for _, req := range []int{2, 3} {
+		if _, code := p.answer(req); code != "" {
+			t.Errorf("job %d, whose key was dropped: %s", req, code)
+		}
+	}
+	if _, err := p.env.Secret("seal", 100, nil, nil); err == nil {
+		t.Error("a key that was dropped is still there")
+	}
+}
+
 // TestClosingWipes closes an environment while stores are unlocked, used and being
 // unlocked on many goroutines.
 func TestClosingWipes(t *testing.T) {
@@ -168,11 +202,7 @@ func TestClosingWipes(t *testing.T) {
 		var held []*store
 		for n := int64(1); n <= 8; n++ {
 			p.do("new", n, `{}`, nil)
-			s, err := p.env.keyring.store(n)
-			if err != nil {
-				t.Fatal(err)
-			}
-			held = append(held, s)
+			held = append(held, p.env.keyring.target(n).store)
 			p.send(p.line(int(n), "unlock", int(n), "", []byte(phrase), nil))
 		}
 		p.answer(1)

@@ -167,7 +167,7 @@ func (s *serving) grants() ([]auth.Grant, error) {
 	return o.grants()
 }
 
-func (e *Environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, named secrets) error {
+func (e *Environment) serve(ctx context.Context, n int64, ep *endpoint, text []byte, of named) error {
 	var o serveOptions
 	served := &serving{}
 	err := json.Unmarshal(text, &o)
@@ -177,8 +177,8 @@ func (e *Environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 	if err != nil {
 		return call.Errorf(call.InvalidInput, "the options of serve: %w", err)
 	}
-	key, err := e.signer(ep, &o.keyOptions, named)
-	named.wipe()
+	key, err := e.signer(ep, &o.keyOptions, of)
+	of.wipe()
 	if err != nil {
 		return err
 	}
