@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/atomicfile"
@@ -29,15 +28,8 @@ type apiKeyFile struct {
 	File string `help:"The file of API keys (default: api_keys in the state folder)." placeholder:"FILE"`
 }
 
-func (f *apiKeyFile) path(a *app) string {
-	if f.File != "" {
-		return f.File
-	}
-	return a.file(node.APIKeysFile)
-}
-
-func (f *apiKeyFile) read(a *app) ([]config.APIKey, error) {
-	path := f.path(a)
+func (f *apiKeyFile) read() ([]config.APIKey, error) {
+	path := f.File
 	data, err := atomicfile.Read(path, auth.MaxKeysFile, atomicfile.Deciding)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -50,18 +42,17 @@ func (f *apiKeyFile) read(a *app) ([]config.APIKey, error) {
 
 // change reads the keys, has them changed and writes them, alone.
 func (f *apiKeyFile) change(a *app, change func([]config.APIKey) ([]config.APIKey, error)) error {
-	if f.File == "" {
-		if err := a.makeHome(); err != nil {
-			return err
-		}
+	path, err := a.makeFile(f.File, node.APIKeysFile)
+	if err != nil {
+		return err
 	}
-	path := f.path(a)
+	f.File = path
 	unlock, err := lockFile(path + ".lock")
 	if err != nil {
 		return fmt.Errorf("lock the API keys: %w", err)
 	}
 	defer unlock()
-	keys, err := f.read(a)
+	keys, err := f.read()
 	if err != nil {
 		return err
 	}
@@ -113,9 +104,9 @@ func (c *apikeyCreateCmd) Run(a *app) error {
 		return err
 	}
 	if c.JSON {
-		return a.printJSON(map[string]any{"key": text, "prefix": key.Prefix, "scopes": append([]string{}, key.Scopes...), "description": key.Description, "created": key.Created, "expires": optional(key.Expires), "file": c.path(a)})
+		return a.printJSON(map[string]any{"key": text, "prefix": key.Prefix, "scopes": append([]string{}, key.Scopes...), "description": key.Description, "created": key.Created, "expires": optional(key.Expires), "file": c.File})
 	}
-	fmt.Fprintf(a.stderr, "%s was added to %s; a node that runs reads it again on SIGHUP. The key is shown this once:\n", key.Prefix, c.path(a))
+	fmt.Fprintf(a.stderr, "%s was added to %s; a node that runs reads it again on SIGHUP. The key is shown this once:\n", key.Prefix, c.File)
 	_, err = fmt.Fprintln(a.stdout, text)
 	return err
 }
@@ -165,7 +156,11 @@ type apikeyListCmd struct {
 }
 
 func (c *apikeyListCmd) Run(a *app) error {
-	keys, err := c.read(a)
+	var err error
+	if c.File, err = a.named(c.File, node.APIKeysFile); err != nil {
+		return err
+	}
+	keys, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -177,15 +172,14 @@ func (c *apikeyListCmd) Run(a *app) error {
 		return a.printJSON(list)
 	}
 	if len(keys) == 0 {
-		_, err := fmt.Fprintf(a.stdout, "there are no API keys in %s\n", c.path(a))
+		_, err := fmt.Fprintf(a.stdout, "there are no API keys in %s\n", c.File)
 		return err
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PREFIX\tSCOPES\tCREATED\tEXPIRES\tDESCRIPTION")
+	rows := [][]string{{"PREFIX", "SCOPES", "CREATED", "EXPIRES", "DESCRIPTION"}}
 	for _, k := range keys {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", k.Prefix, strings.Join(k.Scopes, ","), day(k.Created, "unknown"), expiry(k.Expires), k.Description)
+		rows = append(rows, []string{k.Prefix, strings.Join(k.Scopes, ","), day(k.Created, "unknown"), expiry(k.Expires), k.Description})
 	}
-	return table.Flush()
+	return printTable(a.stdout, rows)
 }
 
 func day(t time.Time, none string) string {
@@ -214,13 +208,13 @@ func (c *apikeyRevokeCmd) Run(a *app) error {
 	err := c.change(a, func(keys []config.APIKey) ([]config.APIKey, error) {
 		left := slices.DeleteFunc(slices.Clone(keys), func(k config.APIKey) bool { return k.Prefix == c.Prefix })
 		if len(left) == len(keys) {
-			return nil, fmt.Errorf("there is no API key %s in %s: `alknet apikey list` shows those that there are", c.Prefix, c.path(a))
+			return nil, fmt.Errorf("there is no API key %s in %s: `alknet apikey list` shows those that there are", c.Prefix, c.File)
 		}
 		return left, nil
 	})
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s was taken out of %s; a node that runs ends its sessions on SIGHUP\n", c.Prefix, c.path(a))
+	_, err = fmt.Fprintf(a.stdout, "%s was taken out of %s; a node that runs ends its sessions on SIGHUP\n", c.Prefix, c.File)
 	return err
 }

@@ -33,16 +33,12 @@ type credentialDirectory struct {
 	Directory string `help:"Folder of the credentials (default: credentials in the state folder)." placeholder:"FOLDER"`
 }
 
-func (d *credentialDirectory) open(a *app, sealer credential.Sealer) *credential.Directory {
-	return credential.NewDirectory(credential.Config{Path: a.credentials(d.Directory), Sealer: sealer})
-}
-
-// credentials returns the folder that is named, or that of the state folder.
-func (a *app) credentials(folder string) string {
-	if folder != "" {
-		return folder
+func (d *credentialDirectory) open(a *app, sealer credential.Sealer) (*credential.Directory, error) {
+	path, err := a.named(d.Directory, credentialsFolder)
+	if err != nil {
+		return nil, err
 	}
-	return a.file(credentialsFolder)
+	return credential.NewDirectory(credential.Config{Path: path, Sealer: sealer}), nil
 }
 
 type credentialListCmd struct {
@@ -62,7 +58,10 @@ func (c *credentialListCmd) Run(a *app) error {
 		defer store.Close()
 		sealer = credential.StoreSealer(store)
 	}
-	d := c.open(a, sealer)
+	d, err := c.open(a, sealer)
+	if err != nil {
+		return err
+	}
 	entries, err := d.List(a.ctx)
 	if err != nil {
 		return err
@@ -160,7 +159,10 @@ func (c *credentialRemoveCmd) Run(a *app) error {
 	if err := credential.CheckService(c.Service); err != nil {
 		return misused(err)
 	}
-	d := c.open(a, nil)
+	d, err := c.open(a, nil)
+	if err != nil {
+		return err
+	}
 	if !c.Yes {
 		entries, err := d.List(a.ctx)
 		if err != nil {
@@ -175,7 +177,7 @@ func (c *credentialRemoveCmd) Run(a *app) error {
 	if err := d.Remove(a.ctx, c.Service); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(a.stdout, "the credential of %s was removed; handlers do not get it any more\n", c.Service)
+	_, err = fmt.Fprintf(a.stdout, "the credential of %s was removed; handlers do not get it any more\n", c.Service)
 	return err
 }
 
@@ -204,8 +206,12 @@ func (a *app) confirm(question string) error {
 }
 
 // handlerCredentials gives the credentials of a folder to handlers.
-func (a *app) handlerCredentials(folder string, sealer credential.Sealer, tell func(credential.Event)) *credential.Directory {
-	return credential.NewDirectory(credential.Config{Path: a.credentials(folder), Sealer: sealer, OnEvent: tell})
+func (a *app) handlerCredentials(folder string, sealer credential.Sealer, tell func(credential.Event)) (*credential.Directory, error) {
+	path, err := a.named(folder, credentialsFolder)
+	if err != nil {
+		return nil, err
+	}
+	return credential.NewDirectory(credential.Config{Path: path, Sealer: sealer, OnEvent: tell}), nil
 }
 
 // warnOfCredentials tells at the start which credentials cannot be used, rather than

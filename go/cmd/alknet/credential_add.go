@@ -74,11 +74,9 @@ func (c *credentialAddCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	d := c.open(a, credential.StoreSealer(store))
-	if c.Directory == "" {
-		if err := a.makeHome(); err != nil {
-			return err
-		}
+	d, err := c.open(a, credential.StoreSealer(store))
+	if err != nil {
+		return err
 	}
 	info, err := d.Add(a.ctx, c.Service, value, c.Replace)
 	if credential.CodeOf(err) == credential.Conflict {

@@ -28,11 +28,12 @@ type generateCmd struct {
 }
 
 func (c *generateCmd) Run(a *app) error {
-	if c.File == "" {
-		if err := a.makeHome(); err != nil {
-			return err
-		}
-		c.File = a.file(userKeyFile)
+	if err := auth.CheckComment(c.Comment); err != nil {
+		return usagef("--comment: %v", err)
+	}
+	var err error
+	if c.File, err = a.makeFile(c.File, userKeyFile); err != nil {
+		return err
 	}
 	var passphrase []byte
 	if c.Passphrase {
@@ -72,9 +73,9 @@ type showCmd struct {
 }
 
 func (c *showCmd) Run(a *app) error {
-	path := c.File
-	if path == "" {
-		path = a.file(userKeyFile)
+	path, err := a.named(c.File, userKeyFile)
+	if err != nil {
+		return err
 	}
 	if filepath.Ext(path) == ".pub" {
 		data, err := atomicfile.Read(path, maxSmall, atomicfile.Public)
@@ -117,12 +118,9 @@ func (c *authorizeCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{err}
 	}
-	path := c.AuthorizedKeys
-	if path == "" {
-		if err := a.makeHome(); err != nil {
-			return err
-		}
-		path = a.file(authorizedFile)
+	path, err := a.makeFile(c.AuthorizedKeys, authorizedFile)
+	if err != nil {
+		return err
 	}
 	added, err := auth.AppendAuthorizedKey(path, auth.Grant{Key: key, Comment: comment, Scopes: c.Scopes})
 	if err != nil {

@@ -19,9 +19,8 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 
@@ -59,7 +58,8 @@ type cli struct {
 // app is what every command gets.
 type app struct {
 	ctx    context.Context
-	home   string
+	ending *ending
+	home   string // --home
 	stdout io.Writer
 	stderr io.Writer
 }
@@ -97,6 +97,13 @@ func main() {
 }
 
 func run(args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = forPeople(stdout, stderr)
+	for i, arg := range args {
+		if !utf8.ValidString(arg) {
+			fmt.Fprintf(stderr, "alknet: argument %d is not UTF-8: %q\n", i+1, arg)
+			return exitUsage
+		}
+	}
 	var c cli
 	exit := -1
 	parser, err := kong.New(&c, kong.Name("alknet"),
@@ -115,15 +122,42 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "alknet: %s\nSee `alknet --help`.\n", usageText(err, args))
 		return exitUsage
 	}
-	home, err := stateFolder(c.Home)
-	if err != nil && parsed.Command() != "engine" { // which keeps no state, and may run where nobody has a home
-		fmt.Fprintln(stderr, "alknet:", err)
-		return exitFailed
+	if flag := givenTwice(parsed); flag != "" {
+		fmt.Fprintf(stderr, "alknet: %s is given twice: only one of them would hold\nSee `alknet --help`.\n", flag)
+		return exitUsage
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	command, _, _ := strings.Cut(parsed.Command(), " ")
+	ctx, ending, stop := handleSignals(command)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	err = parsed.Run(&app{ctx: ctx, home: home, stdout: stdout, stderr: stderr}, parser)
+	if lasting[command] {
+		greeting, log := newSpool(stdout), newSpool(stderr)
+		defer greeting.end()
+		defer log.end()
+		stdout, stderr = greeting, log
+	}
+	a := &app{ctx: ctx, ending: ending, home: c.Home, stdout: stdout, stderr: stderr}
+	err = ending.wait(ctx, func() error { return parsed.Run(a, parser) })
+	return report(err, stderr)
+}
+
+// givenTwice returns a flag that is given more than once and takes one value.
+func givenTwice(parsed *kong.Context) string {
+	seen := map[*kong.Flag]bool{}
+	for _, element := range parsed.Path {
+		flag := element.Flag
+		if flag == nil || flag.IsCumulative() {
+			continue
+		}
+		if seen[flag] {
+			return "--" + flag.Name
+		}
+		seen[flag] = true
+	}
+	return ""
+}
+
+// report tells of an error, and returns the exit status.
+func report(err error, stderr io.Writer) int {
 	var usage usageError
 	status := exitFailed
 	switch {
@@ -144,13 +178,27 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return status
 }
 
-// describe gives an error's text, with the violations of a schema one a line.
+// maxDescribed bounds what is shown of an error of another node, in bytes.
+const maxDescribed = 16 << 10
+
+// describe gives an error's text, with the violations of a schema in a second line.
 func describe(err error) string {
 	var e *call.Error
-	if errors.As(err, &e) && len(e.Details) > 0 {
-		return fmt.Sprintf("%v\n%s", err, e.Details)
+	if !errors.As(err, &e) {
+		return err.Error()
 	}
-	return err.Error()
+	text := shorten(oneLine(err.Error()))
+	if len(e.Details) > 0 {
+		text += "\n" + shorten(oneLine(string(e.Details)))
+	}
+	return text
+}
+
+func shorten(s string) string {
+	if len(s) <= maxDescribed {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxDescribed], "") + "…"
 }
 
 type versionCmd struct{}

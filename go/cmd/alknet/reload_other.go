@@ -2,5 +2,7 @@
 
 package main
 
-// onHangup does nothing: there is no SIGHUP here.
-func (a *app) onHangup(func()) {}
+import "os"
+
+// notifyHangup does nothing: there is no such signal here.
+func notifyHangup(chan os.Signal) {}

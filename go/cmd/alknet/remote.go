@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -63,7 +62,10 @@ func (r *remote) signIn(a *app, cfg *node.ClientConfig) error {
 	cfg.Key = key
 	path := r.Certificate
 	if path == "" {
-		path = cmp.Or(r.Key, a.file(userKeyFile)) + "-cert.pub"
+		if path, err = a.named(r.Key, userKeyFile); err != nil {
+			return err
+		}
+		path += "-cert.pub"
 	}
 	text, err := readSmall(path, atomicfile.Public)
 	if r.Certificate == "" && errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +110,7 @@ func (r *request) check() error {
 	if err := call.CheckName(r.Operation); err != nil {
 		return usageError{err}
 	}
-	if !json.Valid([]byte(r.Input)) {
+	if !json.Valid([]byte(r.Input)) { // and UTF-8, as all arguments are
 		return usageError{errors.New(`the input is not JSON: quote it for the shell, as in '{"name":"value"}'`)}
 	}
 	return nil

@@ -3,9 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-
-	"golang.org/x/term"
 
 	"github.com/alkdev/alknet/go/secret"
 )
@@ -103,8 +100,8 @@ func (f *unlockFlags) read(a *app, dataOnStdin bool, others ...*secretSource) (p
 
 // onTerminal reports whether the command's stdout is a terminal.
 func (a *app) onTerminal() bool {
-	file, ok := a.stdout.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	_, ok := a.stdout.(escaping)
+	return ok
 }
 
 // misused makes what is wrong with an argument an error of usage.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/secret"
@@ -46,16 +45,16 @@ func deriveParts(store *secret.Store, path secret.Path, kind secret.KeyType) (ke
 
 // print writes the parts as text, a line each.
 func (p *keyParts) print(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range [][2]string{
+	var rows [][]string
+	for _, row := range [][]string{
 		{"path", p.Path.String()}, {"type", string(p.Type)}, {"public key", hex.EncodeToString(p.PublicKey)}, {"endpoint id", p.EndpointID},
 		{"fingerprint", p.Fingerprint}, {"ssh", p.SSHPublicKey}, {"address", p.EthereumAddress},
 	} {
 		if row[1] != "" {
-			fmt.Fprintf(table, "%s\t%s\n", row[0], row[1])
+			rows = append(rows, row)
 		}
 	}
-	return table.Flush()
+	return printTable(w, rows)
 }
 
 type secretShowCmd struct {

@@ -39,7 +39,11 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return configuration(err)
 	}
-	if err := node.Check(loaded, a.home); err != nil {
+	home, err := stateFolder(a.home)
+	if err != nil {
+		home = "" // nothing in it is needed where the configuration names its files
+	}
+	if err := node.Check(loaded, home); err != nil {
 		return configuration(err)
 	}
 	if err := c.upstream.check(loaded.Node.Name); err != nil {
@@ -71,14 +75,17 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	if sealer := secrets.sealer(); sealer != nil {
-		d := a.handlerCredentials(loaded.Secrets.Credentials, sealer, node.AuditCredentials(record, logger))
+		d, err := a.handlerCredentials(loaded.Secrets.Credentials, sealer, node.AuditCredentials(record, logger))
+		if err != nil {
+			return err
+		}
 		warnOfCredentials(a, d, logger)
 		registry.SetCredentials(node.HandlerCredentials(d))
 	}
 	server, err := node.Start(a.ctx, node.ServerConfig{
 		HeadConfig: node.HeadConfig{Key: key, Registry: registry, Agent: "alknet/" + version, Logger: logger, Sockets: sockets},
 		Load:       func() (*config.Config, error) { return config.Load(from) },
-		Home:       a.home, Version: version, Level: level, Audit: record,
+		Home:       home, Version: version, Level: level, Audit: record,
 	})
 	if err != nil {
 		return err
@@ -93,8 +100,7 @@ func (c *serveCmd) Run(a *app) error {
 		return err
 	}
 	if err := c.greet(a, server, secrets); err != nil {
-		_ = server.Close()
-		return err
+		logger.Warn("the address could not be printed", "error", err)
 	}
 	remote.follow(a.ctx, server, logger)
 	return live(a, server, leave, logger)
@@ -116,9 +122,12 @@ func live(a *app, server *node.Server, leave func(context.Context), logger *slog
 		tell(systemd.Ready, systemd.Status(status))
 	})
 	tell(systemd.Ready, systemd.Status("serving"))
+	a.ending.mayTake(server.Config().Node.Drain.Std())
 	<-a.ctx.Done()
+	drain := server.Config().Node.Drain.Std() // a reload may have changed it
+	a.ending.mayTake(drain)
 	tell(systemd.Stopping, systemd.Status("waiting for calls to finish"))
-	draining, cancel := context.WithTimeout(context.Background(), server.Config().Node.Drain.Std())
+	draining, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	var leaving sync.WaitGroup
 	leaving.Go(func() { leave(draining) })
@@ -144,11 +153,11 @@ func (c *serveCmd) greet(a *app, server *node.Server, secrets *nodeSecrets) erro
 		maps.Copy(greeting, secrets.greeting())
 		return json.NewEncoder(a.stdout).Encode(greeting)
 	}
-	path := server.Config().Auth.AuthorizedKeys
-	if path == "" {
-		path = a.file(node.AuthorizedKeysFile)
+	path, err := a.named(server.Config().Auth.AuthorizedKeys, node.AuthorizedKeysFile)
+	if err != nil {
+		path = "the configuration"
 	}
-	_, err := fmt.Fprintf(a.stdout, "alknet %s is listening\n", version)
+	_, err = fmt.Fprintf(a.stdout, "alknet %s is listening\n", version)
 	for _, address := range addresses {
 		fmt.Fprintf(a.stdout, "  address      %s\n", address)
 	}

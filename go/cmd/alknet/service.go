@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"time"
 
@@ -42,7 +44,11 @@ func (c *serviceCmd) Run(a *app) error {
 	}
 	cfg := service.ServerConfig{Listen: c.Listen, Key: key, Provider: nodes, Agent: "alknet/" + version, Logger: logger}
 	if len(cfg.Listen) == 0 {
-		cfg.Listen = []string{"unix://" + a.file("service.sock")}
+		path, err := a.file("service.sock")
+		if err != nil {
+			return err
+		}
+		cfg.Listen = []string{"unix://" + path}
 	}
 	var file *service.ConfigFile
 	if c.ConfigFile != "" {
@@ -62,9 +68,9 @@ func (c *serviceCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	a.ending.mayTake(c.Drain)
 	if err := c.greet(a, server); err != nil {
-		_ = server.Close()
-		return err
+		logger.Warn("the address could not be printed", "error", err)
 	}
 	a.onHangup(func() { c.reload(a, nodes, file, logger) })
 	<-a.ctx.Done()
@@ -74,18 +80,30 @@ func (c *serviceCmd) Run(a *app) error {
 }
 
 // nodes reads who may connect.
-func (c *serviceCmd) nodes(a *app) (*auth.KeySet, error) {
+func (c *serviceCmd) nodes(a *app) (*nodeKeys, error) {
 	grants, err := c.grants(a)
 	if err != nil {
 		return nil, err
 	}
-	return auth.NewKeySet(grants, nil), nil
+	accepted := auth.Credentials{Grants: grants}
+	return &nodeKeys{auth.NewCredentialSet(accepted), accepted}, nil
+}
+
+// nodeKeys are the keys of the nodes that may connect.
+type nodeKeys struct {
+	*auth.KeySet
+	accepted auth.Credentials
+}
+
+func (n *nodeKeys) replace(c auth.Credentials) {
+	n.accepted = c
+	n.ReplaceAll(c)
 }
 
 func (c *serviceCmd) grants(a *app) ([]auth.Grant, error) {
-	path := c.AuthorizedKeys
-	if path == "" {
-		path = a.file(node.AuthorizedKeysFile)
+	path, err := a.named(c.AuthorizedKeys, node.AuthorizedKeysFile)
+	if err != nil {
+		return nil, err
 	}
 	data, err := atomicfile.Read(path, auth.MaxKeysFile, atomicfile.Deciding)
 	if err != nil {
@@ -113,13 +131,19 @@ func (c *serviceCmd) openStore(a *app, logger *slog.Logger, cfg *service.ServerC
 }
 
 // reload reads again who may connect, and the configuration. A mistake in one changes
-// nothing of it.
-func (c *serviceCmd) reload(a *app, nodes *auth.KeySet, file *service.ConfigFile, logger *slog.Logger) {
-	if grants, err := c.grants(a); err != nil {
-		logger.Error("the authorized keys stay as they were", "error", err)
-	} else {
-		nodes.Replace(grants, nil)
+// nothing of it, but for keys that the file does not grant any more: they are revoked.
+func (c *serviceCmd) reload(a *app, nodes *nodeKeys, file *service.ConfigFile, logger *slog.Logger) {
+	grants, err := c.grants(a)
+	var lines auth.LineErrors
+	switch {
+	case err == nil:
+		nodes.replace(auth.Credentials{Grants: grants})
 		logger.Info("authorized keys read again", "keys", len(grants))
+	case errors.As(err, &lines), errors.Is(err, fs.ErrNotExist):
+		nodes.replace(nodes.accepted.Within(auth.Credentials{Grants: grants}))
+		logger.Error("keys that the file does not grant were revoked, and none was added", "error", err)
+	default:
+		logger.Error("the authorized keys stay as they were", "error", err)
 	}
 	if file == nil {
 		return

@@ -31,7 +31,11 @@ type settings struct {
 func (s *settings) sources(a *app) (config.Sources, error) {
 	from := config.Sources{File: s.Config, Environ: os.Environ()}
 	if from.File == "" {
-		from.File, from.Optional = a.file(configFile), true
+		path, err := a.file(configFile)
+		if err != nil {
+			return from, err
+		}
+		from.File, from.Optional = path, true
 	}
 	add := func(key, value, flag string) {
 		if value != "" {
@@ -58,5 +62,12 @@ func (s *settings) sources(a *app) (config.Sources, error) {
 	}
 	add("log.level", s.LogLevel, "--log-level")
 	add("log.format", s.LogFormat, "--log-format")
+	seen := map[string]bool{}
+	for _, setting := range from.Flags {
+		if seen[setting.Key] {
+			return from, usagef("%s is set twice: only one of them would hold", setting.Key)
+		}
+		seen[setting.Key] = true
+	}
 	return from, nil
 }

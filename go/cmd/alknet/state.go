@@ -42,14 +42,32 @@ func stateFolder(home string) (string, error) {
 	return filepath.Join(dir, "alknet"), nil
 }
 
-func (a *app) file(name string) string { return filepath.Join(a.home, name) }
+// file returns the path of a file in the state folder. It is looked for only where
+// something in it is needed: there may be no home folder.
+func (a *app) file(name string) (string, error) {
+	folder, err := stateFolder(a.home)
+	return filepath.Join(folder, name), err
+}
 
-// makeHome makes the state folder, for its owner alone.
-func (a *app) makeHome() error {
-	if err := os.MkdirAll(a.home, 0o700); err != nil {
-		return fmt.Errorf("make the state folder: %w", err)
+// named returns the path that a flag gives or, without one, that in the state folder.
+func (a *app) named(flag, name string) (string, error) {
+	if flag != "" {
+		return flag, nil
 	}
-	return nil
+	return a.file(name)
+}
+
+// makeFile is named for a file that is written: it makes the state folder, for its owner
+// alone.
+func (a *app) makeFile(flag, name string) (string, error) {
+	path, err := a.named(flag, name)
+	if err != nil || flag != "" {
+		return path, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("make the state folder: %w", err)
+	}
+	return path, nil
 }
 
 // loadKey reads a key file and asks for its passphrase when it has one.
@@ -79,7 +97,11 @@ func (a *app) userKey(path string) (ed25519.PrivateKey, error) {
 	if path != "" {
 		return a.loadKey(path)
 	}
-	key, err := a.loadKey(a.file(userKeyFile))
+	path, err := a.file(userKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.loadKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, errors.New("you have no key yet: make one with `alknet key generate`, then have it authorized on the node with `alknet authorize`")
 	}
@@ -91,10 +113,10 @@ func (a *app) nodeKey(path string) (ed25519.PrivateKey, error) {
 	if path != "" {
 		return a.loadKey(path)
 	}
-	if err := a.makeHome(); err != nil {
+	path, err := a.makeFile("", nodeKeyFile)
+	if err != nil {
 		return nil, err
 	}
-	path = a.file(nodeKeyFile)
 	key, err := a.loadKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err

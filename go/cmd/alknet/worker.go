@@ -98,9 +98,11 @@ func (c *workerCmd) work(a *app, registry *call.Registry, logger *slog.Logger) e
 	if err := client.Join(a.ctx, c.Name); err != nil {
 		return err
 	}
+	a.ending.mayTake(c.Drain)
 	if err := c.greet(a, registry); err != nil {
-		return err
+		logger.Warn("what is offered could not be printed", "error", err)
 	}
+	a.onHangup(func() { logger.Info("a worker has nothing to read again: start it again for other operations") })
 	select {
 	case <-a.ctx.Done():
 		return nil

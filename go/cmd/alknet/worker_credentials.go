@@ -50,7 +50,11 @@ func (c *workerCredentials) open(a *app, registry *call.Registry, key func() (ed
 	if err != nil {
 		return nil, err
 	}
-	d := a.handlerCredentials(c.Credentials, sealer, node.AuditCredentials(nil, logger))
+	d, err := a.handlerCredentials(c.Credentials, sealer, node.AuditCredentials(nil, logger))
+	if err != nil {
+		end()
+		return nil, err
+	}
 	warnOfCredentials(a, d, logger)
 	registry.SetCredentials(node.HandlerCredentials(d))
 	return end, nil

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // The states of sd_notify(3).
@@ -15,8 +16,16 @@ const (
 	Stopping = "STOPPING=1"
 )
 
-// Status gives the state that shows a text in `systemctl status`.
-func Status(text string) string { return "STATUS=" + strings.ReplaceAll(text, "\n", " ") }
+// Status gives the state that shows a text in `systemctl status`, in one line. What
+// cannot be printed becomes a space: the text may quote what others wrote.
+func Status(text string) string {
+	return "STATUS=" + strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}
 
 // Notify tells the service manager of states; it does nothing outside a service.
 func Notify(states ...string) error {

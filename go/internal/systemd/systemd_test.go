@@ -35,11 +35,11 @@ func TestNotify(t *testing.T) {
 		must(t, err)
 		defer manager.Close()
 		t.Setenv("NOTIFY_SOCKET", name)
-		must(t, Notify(Ready, Status("serving\n2 addresses")))
+		must(t, Notify(Ready, Status("serving\n2\x1baddresses\u202e")))
 		must(t, Notify(Reloading()))
 		buffer := make([]byte, 256)
 		n, err := manager.Read(buffer)
-		if err != nil || string(buffer[:n]) != "READY=1\nSTATUS=serving 2 addresses" {
+		if err != nil || string(buffer[:n]) != "READY=1\nSTATUS=serving 2 addresses " {
 			t.Errorf("%q, %v", buffer[:n], err)
 		}
 		n, err = manager.Read(buffer)
