@@ -7,7 +7,6 @@ import (
 
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/node"
-	"github.com/alkdev/alknet/go/internal/principal"
 )
 
 // Session is an authenticated conversation with a peer. Both sides may call. A session
@@ -32,10 +31,7 @@ func (s *Session) Identity() *Identity { return s.inner.Identity() }
 // EndpointID returns the peer's endpoint id: as its transport proved it, else as the peer
 // stated it, else "".
 func (s *Session) EndpointID() string {
-	if s.peer.Key != nil {
-		return principal.EndpointID(s.peer.Key)
-	}
-	return s.inner.Peer().Node
+	return s.peer.EndpointIDOf(s.inner)
 }
 
 // Transport returns "quic", "tls", "tcp" or "unix".

@@ -7,7 +7,7 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const tty = require('node:tty');
-const { findBinary, NO_BINARY } = require('./binary.js');
+const { findBinary, NO_BINARY } = require('./engine/binary.js');
 
 const binary = findBinary();
 const args = process.argv.slice(2);

@@ -16,6 +16,7 @@ export type ErrorCode =
 
 /** A failure of the call protocol, of either side. Handlers throw it to answer with its code. */
 export class AlknetError extends Error {
+  /** Throws a TypeError for a code that is not 1 to 64 of A-Z, 0-9 and _, beginning with a letter. */
   constructor(code: ErrorCode, message: string, options?: {
     /** Whether the same call may succeed later. Default: by the code. */
     retryable?: boolean;
@@ -30,6 +31,8 @@ export class AlknetError extends Error {
   code: ErrorCode;
   /** Whether the same call may succeed later. */
   retryable: boolean;
+  /** Its members and its message; the code, the details and the operation survive JSON. */
+  toJSON(): object;
   /** JSON that the other side has sent along. */
   details?: unknown;
   /** The operation that was called, as the caller wrote it. */

@@ -1,18 +1,18 @@
 'use strict';
 
-require('./engines.js').begin(); // first: Go starts while the rest is loaded
+require('./engine/select.js').begin(); // first: Go starts while the rest is loaded
 
-const { connect, Connection } = require('./connection.js');
-const { serve, Server } = require('./server.js');
-const { Session } = require('./session.js');
-const { Subscription } = require('./request.js');
-const { AlknetError } = require('./error.js');
-const { generateKey, publicKey, parseAddress } = require('./keys.js');
-const { SecretStore } = require('./secret.js');
-const { SecretKey } = require('./secret-key.js');
-const { SecretIdentity } = require('./secret-identity.js');
-const { Credential, CredentialStore } = require('./credential.js');
-const { wordlists, generateMnemonic, validateMnemonic } = require('./mnemonic.js');
+const { connect, Connection } = require('./node/connection.js');
+const { serve, Server } = require('./node/server.js');
+const { Session } = require('./node/session.js');
+const { Subscription } = require('./node/request.js');
+const { AlknetError } = require('./core/error.js');
+const { generateKey, publicKey, parseAddress } = require('./node/keys.js');
+const { SecretStore } = require('./secret/store.js');
+const { SecretKey } = require('./secret/key.js');
+const { SecretIdentity } = require('./secret/node-key.js');
+const { Credential, CredentialStore } = require('./credential/store.js');
+const { wordlists, generateMnemonic, validateMnemonic } = require('./secret/mnemonic.js');
 const { version } = require('../package.json');
 
 module.exports = {

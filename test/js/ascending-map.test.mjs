@@ -5,7 +5,7 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { createRequire } from 'node:module';
 
-const { AscendingMap } = createRequire(import.meta.url)('../../lib/ascending-map.js');
+const { AscendingMap } = createRequire(import.meta.url)('../../lib/core/ascending-map.js');
 
 test('it holds what a Map would hold', () => {
   const map = new AscendingMap();

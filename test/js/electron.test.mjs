@@ -49,10 +49,10 @@ describe('archives', () => {
     }
   });
 
-  // lib/unpacked.js in a process that says it is Electron.
+  // lib/engine/unpacked.js in a process that says it is Electron.
   async function unpackedIn(t, file, { electron = true, before = '' } = {}) {
     const fixture = path.join(root, 'test', 'js', 'fixtures', 'asar.cjs');
-    const script = `${before}; try { console.log(require(${JSON.stringify(path.join(root, 'lib', 'unpacked.js'))}).unpacked(${JSON.stringify(file)})) } catch (error) { console.log(error.code, error.message) }`;
+    const script = `${before}; try { console.log(require(${JSON.stringify(path.join(root, 'lib', 'engine', 'unpacked.js'))}).unpacked(${JSON.stringify(file)})) } catch (error) { console.log(error.code, error.message) }`;
     const { stdout, stderr } = await new Program(t, process.execPath, [...(electron ? ['--require', fixture] : []), '-e', script]).ended;
     assert.equal(stderr, '');
     return stdout.trim();

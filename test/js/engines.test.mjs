@@ -116,7 +116,7 @@ test('requiring the package starts nothing, and loads the addon unless the proce
 
 test('both sides know the version of binding/alknet.h', () => {
   const version = (file, pattern) => Number(pattern.exec(fs.readFileSync(path.join(root, file), 'utf8'))[1]);
-  assert.equal(version('lib/process-thread.js', /^const ABI_VERSION = (\d+);/m), ABI);
+  assert.equal(version('lib/engine/process-thread.js', /^const ABI_VERSION = (\d+);/m), ABI);
   assert.equal(version('go/internal/engine/invoke.go', /^const ABIVersion = (\d+)$/m), ABI);
 });
 
@@ -131,7 +131,7 @@ function fake(name, does) {
   return file;
 }
 
-const { EngineProcess } = require('../../lib/process.js');
+const { EngineProcess } = require('../../lib/engine/process.js');
 
 /** What is told of a process that ends. */
 function goneOf(binary, options) {

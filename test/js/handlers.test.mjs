@@ -291,3 +291,91 @@ test('nothing that is printed shows a key, a passphrase or a token', { timeout: 
   for (const secret of secrets) assert.ok(!shown.includes(secret), `${secret.slice(0, 8)}… is shown`);
   assert.ok(shown.includes(clientKey.fingerprint), 'this looks at what is shown');
 });
+
+test('what a handler returned is closed at once when its caller leaves', { timeout: 60_000 }, async () => {
+  const { Readable } = await import('node:stream');
+  const first = () => {
+    let given = false;
+    return () => !given && (given = true);
+  };
+  // Each gives one event, and then nothing; `closed` resolves when it was told to end.
+  const sources = {
+    'a stream of Node.js': (close) => {
+      const give = first();
+      return new Readable({ objectMode: true, read() { if (give()) this.push(1); }, destroy(error, done) { close(); done(error); } });
+    },
+    'a web stream': (close) => {
+      const give = first();
+      return new ReadableStream({ pull(controller) { return give() ? controller.enqueue(1) : new Promise(() => {}); }, cancel: close });
+    },
+    'an iterator': (close) => {
+      const give = first();
+      return { [Symbol.asyncIterator]: () => ({ next: () => (give() ? Promise.resolve({ value: 1, done: false }) : new Promise(() => {})), return: async () => { close(); return { done: true }; } }) };
+    },
+  };
+  for (const [what, make] of Object.entries(sources)) {
+    for (const how of ['break', 'abort', 'timeout', 'close', 'late']) {
+      let closed, begun;
+      const over = new Promise((resolve) => { closed = resolve; });
+      const running = new Promise((resolve) => { begun = resolve; });
+      const name = await offer('subscription', async (_, { signal }) => {
+        begun();
+        if (how === 'late') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        return make(closed);
+      });
+      const caller = await connect(head.address, { key: Buffer.from(clientKey.privateKey) });
+      const controller = new AbortController();
+      const events = caller.subscribe(name, null, { signal: controller.signal, ...(how === 'timeout' && { timeout: 300 }) });
+      if (how === 'late') await running;
+      else await events.next();
+      if (how === 'break') await events.return();
+      else if (how === 'abort' || how === 'late') controller.abort();
+      else if (how === 'close') {
+        events.next().catch(() => {});
+        await caller.close({ drain: 0 });
+      }
+      await over.then(() => {}, () => assert.fail(`${what} after ${how}`));
+      await caller.close({ drain: 0 });
+    }
+  }
+});
+
+test('what toJSON throws is the cause, whatever it is', { timeout: 60_000 }, async () => {
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  for (const thrown of [null, undefined, 'text', 0, Symbol('s'), revoked.proxy, { get message() { throw new Error('x'); } }]) {
+    const bad = () => ({ toJSON() { throw thrown; } });
+    await assert.rejects(async () => node.call('/x/y', bad()), (error) => error instanceof TypeError && /cannot be written as JSON/.test(error.message) && Object.is(error.cause, thrown));
+    for (const type of ['query', 'subscription']) {
+      reported = [];
+      const name = await offer(type, type === 'query' ? bad : async function* () { yield bad(); });
+      await assert.rejects(type === 'query' ? node.call(name) : collect(name), fails('INTERNAL'));
+      assert.match(reported[0][1].message, /cannot be written as JSON/);
+    }
+  }
+});
+
+test('codes of errors have their form, and errors survive JSON', () => {
+  for (const code of ['', 'lower', 'WITH SPACE', '9_LIVES', 'A'.repeat(65), 'É', undefined, null, 7, 'A\nB', ['A']]) {
+    assert.throws(() => new AlknetError(code, 'x'), TypeError);
+  }
+  const error = new AlknetError('A'.repeat(64), 'tray 2', { details: { tray: 2 }, retryable: true, operation: '/x/y' });
+  assert.deepEqual(JSON.parse(JSON.stringify(error)), { name: 'AlknetError', message: 'tray 2', code: error.code, retryable: true, details: { tray: 2 }, operation: '/x/y' });
+  assert.deepEqual(structuredClone({ ...error }), { code: error.code, retryable: true, details: { tray: 2 }, operation: '/x/y' });
+});
+
+test('the second handler of a name never answers', { timeout: 60_000 }, async () => {
+  const name = await offer('query', () => 'first');
+  let stop = false;
+  const callers = Array.from({ length: 8 }, async () => {
+    while (!stop) assert.equal(await node.call(name), 'first');
+  });
+  for (let i = 0; i < 200; i++) {
+    const offered = head.handle(name, () => 'second');
+    const answer = node.call(name);
+    await assert.rejects(offered, fails('CONFLICT'));
+    assert.equal(await answer, 'first');
+  }
+  stop = true;
+  await Promise.all(callers);
+});

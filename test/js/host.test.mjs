@@ -6,7 +6,6 @@ import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { engine } from './fixtures/engine-process.mjs';
 import { Program } from './fixtures/program.mjs';
 
 const fixture = fileURLToPath(new URL('fixtures/host.mjs', import.meta.url));

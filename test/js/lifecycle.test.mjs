@@ -11,7 +11,9 @@ import { after, before, describe, test } from 'node:test';
 import { AlknetError, connect, generateKey, publicKey, serve } from '../../lib/index.mjs';
 import { Program } from './fixtures/program.mjs';
 
-const engine = createRequire(import.meta.url)('../../lib/engines.js').engineOf();
+const require = createRequire(import.meta.url);
+const engine = require('../../lib/engine/select.js').engineOf();
+const { kDisconnected, kOpened, kReconnected } = require('../../lib/core/symbols.js');
 const clientKey = generateKey('client');
 const key = () => Buffer.from(clientKey.privateKey);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-life-'));
@@ -198,11 +200,11 @@ test('a session that the head ends at once leaves no connect() waiting', { timeo
 test('events from the moment of opening wait until the application can listen', { timeout: 20_000 }, async () => {
   const opening = connect(head.address, { key: key() });
   const opened = [...engine.nodes.values()].at(-1);
-  opened.onOpened = function (told) {
-    delete this.onOpened;
-    this.onOpened(told);
-    this.onDisconnected({ code: 'UNAVAILABLE', message: 'first' });
-    this.onReconnected(told);
+  opened[kOpened] = function (told) {
+    delete this[kOpened];
+    this[kOpened](told);
+    this[kDisconnected]({ code: 'UNAVAILABLE', message: 'first' });
+    this[kReconnected](told);
   };
   const node = await opening;
   const seen = [];

@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { connect, generateKey, serve } from '../../lib/index.mjs';
 import { Program } from './fixtures/program.mjs';
 
-const engine = createRequire(import.meta.url)('../../lib/engines.js').engineOf();
+const engine = createRequire(import.meta.url)('../../lib/engine/select.js').engineOf();
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-memory-'));
 after(() => fs.rmSync(folder, { recursive: true }));
 const headKey = generateKey('head'), clientKey = generateKey('client');

@@ -19,7 +19,7 @@ test('a turn takes a bounded amount, and the next one goes on', async () => {
       return waiting.shift();
     },
   };
-  const { Engine } = require('../../lib/engine.js');
+  const { Engine } = require('../../lib/engine/pipe.js');
   new Engine('addon', () => stand).start();
 
   const log = (size) => JSON.stringify([15, 0, { message: 'x'.repeat(size) }]);

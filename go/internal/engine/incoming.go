@@ -97,9 +97,10 @@ func (e *Environment) deliver(n int64, r *call.Request) {
 	if r.Type() == call.TypeSubscription {
 		kind = "subscription"
 	}
+	session := e.sessionHandle(n, r.Session())
 	e.queue.add(kindRequest, id, func(dst []byte) []byte {
 		dst = strconv.AppendInt(append(dst, '['), n, 10)
-		dst = strconv.AppendInt(append(dst, ','), e.sessionHandle(r.Session()), 10)
+		dst = strconv.AppendInt(append(dst, ','), session, 10)
 		dst = wire.AppendText(append(dst, ','), r.Operation())
 		dst = wire.AppendText(append(dst, ','), kind)
 		dst = append(append(dst, ','), told...)

@@ -7,10 +7,10 @@ import (
 	"github.com/alkdev/alknet/go/internal/node"
 )
 
-// sessionHandle returns the handle of a session, and gives it one the first time:
-// a request may arrive before its session was announced. 0 once it has ended, and
-// for a request of the node's own handlers, which has none.
-func (e *Environment) sessionHandle(s *call.Session) int64 {
+// sessionHandle returns the handle of a session of node n, and gives it one and announces
+// it the first time: before its first request. 0 once it has ended, and for a request of
+// the node's own handlers, which has none.
+func (e *Environment) sessionHandle(n int64, s *call.Session) int64 {
 	if s == nil {
 		return 0
 	}
@@ -24,6 +24,15 @@ func (e *Environment) sessionHandle(s *call.Session) int64 {
 	}
 	handle := e.sessions.add(s)
 	e.handles[s] = handle
+	told := map[string]any{"node": n, "identity": s.Identity()}
+	if of, ok := s.Owner().(*node.Session); ok {
+		if of.Dialled() {
+			told["node"] = 0 // the application knows it by its connection
+		}
+		told["transport"], told["remoteAddress"], told["endpointId"] = of.Transport, of.Remote.String(), of.EndpointIDOf(s)
+	}
+	e.queue.addRaw(kindSessionOpened, handle, encode(told))
+	e.queue.wake()
 	return handle
 }
 
@@ -37,25 +46,21 @@ func (e *Environment) forgetSession(s *node.Session) {
 
 // sessionInfo tells of a connection's session; it holds it until it ends.
 func (e *Environment) sessionInfo(n int64, s *node.Session, address string) []byte {
-	handle := e.sessionHandle(s.Session)
+	handle := e.sessionHandle(n, s.Session)
 	e.run(func() {
 		<-s.Done()
 		e.forgetSession(s)
+		e.post(kindSessionClosed, handle, []byte(`{"node":0,"error":null}`))
 	})
 	return encode(map[string]any{
 		"session": handle, "endpointId": s.EndpointID(), "identity": s.Peer().Identity, "address": address, "transport": s.Transport,
 	})
 }
 
-func (e *Environment) sessionOpened(n int64, s *node.Session) {
-	handle := e.sessionHandle(s.Session)
-	e.post(kindSessionOpened, handle, encode(map[string]any{
-		"node": n, "identity": s.Identity(), "transport": s.Transport, "remoteAddress": s.Remote.String(), "endpointId": s.EndpointID(),
-	}))
-}
+func (e *Environment) sessionOpened(n int64, s *node.Session) { e.sessionHandle(n, s.Session) }
 
 func (e *Environment) sessionClosed(n int64, s *node.Session) {
-	handle := e.sessionHandle(s.Session)
+	handle := e.sessionHandle(n, s.Session)
 	e.forgetSession(s)
 	told := map[string]any{"node": n, "error": nil}
 	if err := s.Err(); err != nil {

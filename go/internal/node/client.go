@@ -265,12 +265,19 @@ func (c *Client) Session() (*Session, error) {
 
 // EndpointID returns the endpoint id of the head, as proven or, over a transport
 // that proves no key, as stated.
-func (s *Session) EndpointID() string {
+func (s *Session) EndpointID() string { return s.EndpointIDOf(s.Session) }
+
+// EndpointIDOf is EndpointID while the session is being opened and knows its inner one
+// alone.
+func (s *Session) EndpointIDOf(inner *call.Session) string {
 	if s.Key != nil {
 		return principal.EndpointID(s.Key)
 	}
-	return s.Peer().Node
+	return inner.Peer().Node
 }
+
+// Dialled reports whether this side has dialled.
+func (s *Session) Dialled() bool { return s.client != nil }
 
 // Call is call.Session.Call on the session that is open now.
 func (c *Client) Call(ctx context.Context, operation string, input any, options ...call.Option) (json.RawMessage, error) {

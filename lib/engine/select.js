@@ -2,8 +2,9 @@
 // The engines of this thread, and which one is used. Nothing is started before the first use.
 
 const fs = require('node:fs');
+const { stringify } = require('../core/builtins.js');
 const path = require('node:path');
-const { Engine } = require('./engine.js');
+const { Engine } = require('./pipe.js');
 const native = require('./native.js');
 const { findBinary } = require('./binary.js');
 const { missingFlags } = require('./permission.js');
@@ -41,12 +42,12 @@ function missing(why) {
 /** What is said by an option or by ALKNET_ENGINE; undefined when nothing is. */
 function kindOf(option) {
   if (option !== undefined) {
-    if (!KINDS.includes(option)) throw new TypeError(`the option engine must be 'addon' or 'process', and is ${typeof option === 'string' ? JSON.stringify(option.slice(0, 40)) : `of type ${typeof option}`}`);
+    if (!KINDS.includes(option)) throw new TypeError(`the option engine must be 'addon' or 'process', and is ${typeof option === 'string' ? stringify(option.slice(0, 40)) : `of type ${typeof option}`}`);
     return option;
   }
   const said = process.env.ALKNET_ENGINE;
   if (!said) return undefined;
-  if (!KINDS.includes(said)) throw new TypeError(`the variable ALKNET_ENGINE must be addon or process, and is ${JSON.stringify(said.slice(0, 40))}`);
+  if (!KINDS.includes(said)) throw new TypeError(`the variable ALKNET_ENGINE must be addon or process, and is ${stringify(said.slice(0, 40))}`);
   return said;
 }
 

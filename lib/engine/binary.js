@@ -19,7 +19,7 @@ function findBinary() {
       folders.push(path.dirname(require.resolve(`${name}/package.json`)));
     } catch {} // not installed
   }
-  folders.push(path.join(__dirname, '..'));
+  folders.push(path.join(__dirname, '..', '..'));
   return folders.map((folder) => unpacked(path.join(folder, 'bin', file))).find((candidate) => fs.existsSync(candidate));
 }
 

@@ -1,17 +1,27 @@
 'use strict';
 // Checks arguments before anything native runs.
 
+const path = require('node:path');
+const { stringify } = require('./builtins.js');
+const { describeThrown } = require('./error.js');
+
 const NAME = /^\/[A-Za-z0-9][A-Za-z0-9_.-]*(?:\/[A-Za-z0-9][A-Za-z0-9_.-]*)+$/;
 
 function operationName(name) {
   if (typeof name !== 'string') throw new TypeError(`the operation must be a string such as '/ns/op', not ${describe(name)}`);
-  if (name.length > 256 || !NAME.test(name)) throw new TypeError(`the operation ${JSON.stringify(name.slice(0, 80))} is not of the form /namespace/operation`);
+  if (name.length > 256 || !NAME.test(name)) throw new TypeError(`the operation ${stringify(name.slice(0, 80))} is not of the form /namespace/operation`);
   return name;
 }
 
 function describe(value) {
   if (value === null) return 'null';
-  return typeof value === 'object' ? `an object of ${value.constructor?.name ?? 'no class'}` : `a ${typeof value}`;
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  try {
+    const { name } = value.constructor;
+    return `an object of ${typeof name === 'string' && name !== '' ? name : 'no class'}`;
+  } catch { // no constructor, a getter that throws, a revoked proxy
+    return 'an object of no class';
+  }
 }
 
 /** Refuses options that are not known, and names the one that was probably meant. */
@@ -21,7 +31,7 @@ function known(options, names, where) {
   for (const name of Object.keys(options)) {
     if (names.includes(name)) continue;
     const near = names.find((n) => distance(n.toLowerCase(), name.toLowerCase()) <= 2);
-    throw new TypeError(`${where} has no option ${JSON.stringify(name)}${near ? `: did you mean ${JSON.stringify(near)}?` : ` (it has ${names.join(', ')})`}`);
+    throw new TypeError(`${where} has no option ${stringify(name)}${near ? `: did you mean ${stringify(near)}?` : ` (it has ${names.join(', ')})`}`);
   }
   return options;
 }
@@ -63,7 +73,10 @@ const MAX_MS = 2 ** 31 - 1;
 const milliseconds = (value, name, min = 1) => integer(value, name, min, MAX_MS);
 
 function signal(value) {
-  if (!(value instanceof AbortSignal)) throw new TypeError(`the option signal must be an AbortSignal, not ${describe(value)}`);
+  // Also one of another realm, or of a polyfill.
+  if (typeof value !== 'object' || value === null || typeof value.aborted !== 'boolean' || typeof value.addEventListener !== 'function') {
+    throw new TypeError(`the option signal must be an AbortSignal, not ${describe(value)}`);
+  }
   return value;
 }
 
@@ -79,13 +92,16 @@ function func(value, name) {
   return value;
 }
 
+/** The path of a file, as it is meant now: the working folder may be another one when the engine opens it. */
+const file = (name) => (path.isAbsolute(name) ? name : path.resolve(name));
+
 /** The JSON text of a value for an operation; undefined travels as null. */
 function json(value, operation) {
   let text;
   try {
-    text = JSON.stringify(value);
+    text = stringify(value);
   } catch (cause) {
-    throw new TypeError(`the value for ${operation} cannot be written as JSON: ${cause.message}`, { cause });
+    throw new TypeError(`the value for ${operation} cannot be written as JSON: ${describeThrown(cause)}`, { cause });
   }
   if (text === undefined) {
     if (value !== undefined) throw new TypeError(`the value for ${operation} cannot be written as JSON: it is ${describe(value)}`);
@@ -94,4 +110,4 @@ function json(value, operation) {
   return text;
 }
 
-module.exports = { operationName, known, string, strings, boolean, integer, milliseconds, signal, secretSize, func, json, describe };
+module.exports = { operationName, known, string, strings, boolean, integer, milliseconds, signal, secretSize, func, file, json, describe };

@@ -1,18 +1,21 @@
 'use strict';
 // What connections and servers have in common: handlers, events, life cycle.
 
-const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
 const { isUint8Array } = require('node:util/types');
-const check = require('./options.js');
+const check = require('../core/check.js');
 const { run } = require('./handler.js');
-const { SecretIdentity } = require('./secret-identity.js');
-const { AlknetError, fromEngine } = require('./error.js');
+const { SecretIdentity } = require('../secret/node-key.js');
+const { Promise, nextTick, setImmediate, stringify } = require('../core/builtins.js');
+const { onAbort, reasonOf } = require('../core/abort.js');
+const { Emitter, scope } = require('../core/emitter.js');
+const { AlknetError, describeThrown, fromEngine, here } = require('../core/error.js');
+const { kAsk, kClosed, kEmit, kEngine, kFailed, kHandlerError, kLog, kNumber, kOpen, kOpened, kReady, kRequest, kSession } = require('../core/symbols.js');
 
 const HANDLER = ['identity', 'reach', 'credentials'];
 const SPEC = ['name', 'type', 'description', 'version', 'inputSchema', 'outputSchema', 'errorSchemas', 'accessControl', 'visibility', 'tags'];
 
-class Node extends EventEmitter {
+class Node extends Emitter {
   #engine;
   #number;
   #handlers = new Map(); // operation -> handlers offered, the first of which answers
@@ -31,21 +34,18 @@ class Node extends EventEmitter {
   }
 
   /** Sends the command that opens the node; resolves when it is open. */
-  _open(command, options, { signal, identity, credentials }) {
+  [kOpen](command, options, { signal, identity, credentials }) {
     this.#credentials = credentials;
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    const at = {};
-    Error.captureStackTrace(at, this._open);
+    if (signal?.aborted) return Promise.reject(reasonOf(signal));
+    const at = here(this[kOpen]);
     this.#number = this.#engine.addNode(this);
     this.#pin(true);
-    this.#engine.send(`${command}\t${this.#number}\t${JSON.stringify(options)}\n`);
+    this.#engine.send(`${command}\t${this.#number}\t${stringify(options)}\n`);
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
+      const end = signal === undefined ? () => {} : onAbort(signal, () => {
         this.#engine.send(`close\t${this.#number}\t\n`);
-        reject(signal.reason);
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const end = () => signal?.removeEventListener('abort', onAbort);
+        reject(reasonOf(signal));
+      });
       this.#opening = {
         identity, // lives as long as the node
         resolve: (told) => { end(); resolve(told); },
@@ -54,8 +54,8 @@ class Node extends EventEmitter {
     });
   }
 
-  get _number() { return this.#number; }
-  get _engine() { return this.#engine; }
+  get [kNumber]() { return this.#number; }
+  get [kEngine]() { return this.#engine; }
 
   /** Where the node runs: 'addon', in this process, or 'process', in one of its own. */
   get engine() { return this.#engine.kind; }
@@ -68,7 +68,7 @@ class Node extends EventEmitter {
     else this.#engine.unpin();
   }
 
-  onOpened(told) {
+  [kOpened](told) {
     this.#opening.resolve(told);
     // Behind the promises that lead to the application: it shall have listened.
     setImmediate(() => {
@@ -78,30 +78,30 @@ class Node extends EventEmitter {
         try {
           this.emit(...event);
         } catch (error) {
-          process.nextTick(() => { throw error; }); // a listener's: the others are told all the same
+          nextTick(() => { throw error; }); // a listener's: the other events are emitted all the same
         }
       }
     });
   }
 
   /** Emits an event, once the application has had the chance to listen to it. */
-  _tell(...event) {
+  [kEmit](...event) {
     if (this.#early) this.#early.push(event);
     else this.emit(...event);
   }
 
-  onFailed(payload) {
+  [kFailed](payload) {
     this.#end();
     this.#opening.reject(payload);
   }
 
-  onClosed(payload) {
+  [kClosed](payload) {
     const error = payload === null ? undefined : fromEngine(payload);
     this.#end();
     // Closed while it was being opened: the promise of connect or serve waits.
     this.#opening.reject(payload ?? { code: 'ABORTED', message: 'the node was closed while it was being opened', retryable: false });
     this.#closing?.resolve();
-    this._tell('close', error);
+    this[kEmit]('close', error);
   }
 
   #end() {
@@ -109,22 +109,22 @@ class Node extends EventEmitter {
     this.#pin(false);
   }
 
-  onLog(record) { this._tell('log', record); }
+  [kLog](record) { this[kEmit]('log', record); }
 
-  onRequest(incoming, [, session, operation, kind, told, input]) {
+  [kRequest](incoming, [, session, operation, kind, told, input]) {
     const handler = this.#handlers.get(operation)?.[0];
     if (handler === undefined) {
       this.#engine.send(`F\t${incoming}\t{"code":"NOT_FOUND","message":"the operation was withdrawn","retryable":false}\n`);
       return;
     }
-    run(this, incoming, operation, kind, told, input, this._session(session, told), handler);
+    run(this, incoming, operation, kind, told, input, this[kSession](session), handler);
   }
 
-  reportHandlerError(error, operation) {
+  [kHandlerError](error, operation) {
     if (this.emit('handlerError', error, operation)) return;
     if (this.#warned.has(operation)) return;
     this.#warned.add(operation);
-    process.emitWarning(`the handler of ${operation} failed: ${inspect(error)}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
+    process.emitWarning(`the handler of ${operation} failed: ${shown(error)}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
   }
 
   /**
@@ -139,13 +139,12 @@ class Node extends EventEmitter {
     const text = check.json(spec, spec.name);
     const { may, identity, credentials } = handlerOptions(spec.name, options);
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
-    const at = {};
-    Error.captureStackTrace(at, this.handle);
+    const at = here(this.handle);
     // Entered now: the first request may come before the word that the engine has
     // accepted it. Of several that wait for its word, it accepts the first good one.
     const offered = this.#handlers.get(spec.name) ?? [];
     this.#handlers.set(spec.name, offered);
-    const entry = { handler, identity, credentials: { provider: this.#credentials, listed: credentials } };
+    const entry = { handler, scope: scope(), identity, credentials: { provider: this.#credentials, listed: credentials } };
     offered.push(entry);
     return new Promise((resolve, reject) => {
       this.#engine.pin();
@@ -164,10 +163,9 @@ class Node extends EventEmitter {
   }
 
   /** Sends a command about the open node that is answered with a value. */
-  _ask(command, text) {
+  [kAsk](command, text) {
     if (this.#over) return Promise.reject(new AlknetError('UNAVAILABLE', 'the node is closed'));
-    const at = {};
-    Error.captureStackTrace(at, this._ask);
+    const at = here(this[kAsk]);
     return new Promise((resolve, reject) => {
       this.#engine.pin();
       const number = this.#engine.addRequest({
@@ -198,7 +196,7 @@ class Node extends EventEmitter {
       this.#closing.promise = new Promise((resolve) => { this.#closing.resolve = resolve; });
       this.#unrefed = false; // closing is work that the process waits for
       this.#pin(true);
-      this.#engine.send(`close\t${this.#number}\t${JSON.stringify({ drain })}\n`);
+      this.#engine.send(`close\t${this.#number}\t${stringify({ drain })}\n`);
     }
     return this.#closing.promise;
   }
@@ -222,6 +220,17 @@ class Node extends EventEmitter {
   [Symbol.asyncDispose]() { return this.close(); }
 }
 
+/** An error for a terminal: what others wrote into it cannot control that. */
+function shown(error) {
+  let text;
+  try {
+    text = inspect(error);
+  } catch {
+    text = describeThrown(error);
+  }
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** What a handler may do itself: as the engine reads it, and as its context shows it. */
 function handlerOptions(name, options) {
   const identity = { id: `handler:${name}`, scopes: [] };
@@ -240,7 +249,7 @@ function handlerOptions(name, options) {
     out.identity = identity;
   }
   const credentials = options.credentials === undefined ? [] : check.strings(options.credentials, 'credentials');
-  return { may: JSON.stringify(out), identity, credentials };
+  return { may: stringify(out), identity, credentials };
 }
 
 /** Fills `out` with the key that the options name; bytes go beside the text. */
@@ -249,7 +258,7 @@ function keyOptions(engine, out, options) {
   if (identity !== undefined) {
     if (key !== undefined) throw new TypeError('the options key and identity exclude each other');
     if (!(identity instanceof SecretIdentity)) throw new TypeError(`the option identity must come from SecretStore.identity, and is ${check.describe(identity)}`);
-    out.identity = identity._number;
+    out.identity = identity[kNumber];
   }
   if (key === undefined) {
     if (passphrase !== undefined) throw new TypeError('the option passphrase needs the option key');
@@ -261,7 +270,7 @@ function keyOptions(engine, out, options) {
   if (passphrase !== undefined && typeof passphrase !== 'string' && !isUint8Array(passphrase)) throw new TypeError(`the option passphrase must be a Uint8Array or a string, not ${check.describe(passphrase)}`);
   if (typeof key !== 'string') check.secretSize(key, 'key');
   if (passphrase !== undefined) check.secretSize(passphrase, 'passphrase');
-  if (typeof key === 'string') out.keyPath = engine.file(key);
+  if (typeof key === 'string') out.keyPath = check.file(key);
   else out.key = engine.attach(key);
   if (passphrase !== undefined) {
     const bytes = typeof passphrase === 'string' ? Buffer.from(passphrase) : passphrase;
@@ -272,7 +281,7 @@ function keyOptions(engine, out, options) {
 
 /** The engine that has the key of the option identity. */
 function identityEngine({ identity }) {
-  return identity instanceof SecretIdentity ? identity._ready() : undefined; // keyOptions says what is wrong
+  return identity instanceof SecretIdentity ? identity[kReady]() : undefined; // keyOptions says what is wrong
 }
 
 module.exports = { Node, identityEngine, keyOptions };

@@ -29,7 +29,7 @@ function load() {
 /** The addon where it can be loaded, and the errors of those that cannot. */
 function search() {
   const attempts = [];
-  for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', 'build', 'Release', 'alknet.node')]) {
+  for (const candidate of [`@alkdev/alknet-${platform}`, path.join(__dirname, '..', '..', 'build', 'Release', 'alknet.node')]) {
     try {
       return { addon: require(candidate), attempts };
     } catch (cause) {

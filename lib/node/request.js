@@ -2,8 +2,11 @@
 // Calls and subscriptions that this side makes.
 
 const diagnostics = require('node:diagnostics_channel');
-const check = require('./options.js');
-const { fromEngine } = require('./error.js');
+const check = require('../core/check.js');
+const { Promise, captureStackTrace, stringify } = require('../core/builtins.js');
+const abort = require('../core/abort.js');
+const { scope } = require('../core/emitter.js');
+const { fromEngine, here } = require('../core/error.js');
 
 const started = diagnostics.channel('alknet:call:start');
 const ended = diagnostics.channel('alknet:call:end');
@@ -34,28 +37,19 @@ function engineOptions(options, names, where) {
     out.metadata = options.metadata;
     any = true;
   }
-  return any ? JSON.stringify(out) : '';
+  return any ? stringify(out) : '';
 }
 
 /** What was begun and is to be undone at the end of a request. */
 class Watch {
   constructor(engine, signal, number) {
-    this.signal = signal;
-    this.onAbort = undefined;
-    if (signal) {
-      this.onAbort = () => engine.send(`A\t${number}\t"the caller's signal was aborted"\n`);
-      signal.addEventListener('abort', this.onAbort, { once: true });
-    }
-  }
-
-  end() {
-    if (this.onAbort) this.signal.removeEventListener('abort', this.onAbort);
+    this.end = abort.onAbort(signal, () => engine.send(`A\t${number}\t"the caller's signal was aborted"\n`));
   }
 }
 
 /** The error of a request, with the signal's own reason if that ended it. */
 function reasonOf(payload, operation, signal, at) {
-  if (payload.code === 'ABORTED' && signal?.aborted) return signal.reason;
+  if (payload.code === 'ABORTED' && signal?.aborted) return abort.reasonOf(signal);
   return fromEngine(payload, operation, at);
 }
 
@@ -75,14 +69,15 @@ class Call {
     this.engine = engine;
     this.operation = operation;
     this.signal = signal;
-    this.context = context; // for the diagnostics channels; undefined while nobody listens
+    this.context = context; // for the diagnostics channels; undefined while they have no subscriber
+    this.scope = context && scope();
     this.resolve = resolve;
     this.watch = undefined;
   }
 
   responded(output) {
     this.#end();
-    if (this.context) ended.publish(this.context);
+    if (this.context) this.scope.runInAsyncScope(ended.publish, ended, this.context);
     this.resolve(output);
   }
 
@@ -101,9 +96,9 @@ class Call {
     await undefined;
     await undefined;
     const at = {};
-    Error.captureStackTrace(at, this.#rejection);
+    captureStackTrace(at, this.#rejection);
     const error = reasonOf(payload, this.operation, this.signal, at);
-    if (this.context) failed.publish({ ...this.context, error });
+    if (this.context) this.scope.runInAsyncScope(failed.publish, failed, { ...this.context, error });
     throw error;
   }
 
@@ -117,7 +112,7 @@ function begin(engine, target, operation, input, options, text) {
   check.operationName(operation);
   const body = check.json(input, operation);
   const signal = options?.signal;
-  if (signal?.aborted) return Promise.reject(signal.reason);
+  if (signal?.aborted) return Promise.reject(abort.reasonOf(signal));
   const context = started.hasSubscribers || ended.hasSubscribers || failed.hasSubscribers ? { operation } : undefined;
   let request;
   const answer = new Promise((resolve) => { request = new Call(engine, operation, signal, context, resolve); });
@@ -165,7 +160,7 @@ class Subscription {
     if (this.#signal?.aborted) {
       this.#over = true;
       this.#released = true;
-      this.#error = this.#signal.reason;
+      this.#error = abort.reasonOf(this.#signal);
       return;
     }
     const self = this;
@@ -265,8 +260,7 @@ class Subscription {
 function subscribe(engine, target, operation, input, options) {
   check.operationName(operation);
   const text = engineOptions(options, SUBSCRIBE_OPTIONS, 'subscribe');
-  const at = {};
-  Error.captureStackTrace(at, subscribe);
+  const at = here(subscribe);
   return new Subscription(engine, target, operation, check.json(input, operation), text, options, at);
 }
 

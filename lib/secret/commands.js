@@ -2,10 +2,13 @@
 // What the engine does with secrets, and how they come and go: as bytes in memory
 // that can be wiped, never in a string.
 
+const path = require('node:path');
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types');
-const { LOCKED } = require('./engine.js');
-const check = require('./options.js');
-const { fromEngine } = require('./error.js');
+const { LOCKED } = require('../engine/pipe.js');
+const check = require('../core/check.js');
+const { Promise, nextTick, parse, stringify } = require('../core/builtins.js');
+const { onAbort, reasonOf } = require('../core/abort.js');
+const { fromEngine, here: stackBelow, stackOf } = require('../core/error.js');
 
 // From here on work leaves JavaScript's thread: a hash of so many bytes takes as
 // long as waking it up again.
@@ -20,7 +23,7 @@ const scratch = Buffer.alloc(128 * 1024); // for results that are not secret; th
 /** Memory of its own for a secret: small arrays may lie on the heap, where the collector leaves copies behind. */
 const memory = (length) => new Uint8Array(new ArrayBuffer(length));
 
-const json = (value) => (value === undefined ? '' : JSON.stringify(value));
+const json = (value) => (value === undefined ? '' : stringify(value));
 
 const observing = new WeakSet(); // engines that tell what happens in stores
 const polling = new WeakSet(); // engines that are polled at the end of this turn
@@ -36,7 +39,7 @@ function observe(engine, store) {
 function pollSoon(engine) {
   if (polling.has(engine)) return;
   polling.add(engine);
-  process.nextTick(() => {
+  nextTick(() => {
     polling.delete(engine);
     engine.poll();
   });
@@ -47,7 +50,7 @@ function run(engine, name, handle, options, input, output) {
   const answer = engine.secret(name, handle, json(options), input ?? NOTHING, output ?? NOTHING);
   if (observing.has(engine)) pollSoon(engine);
   if (typeof answer === 'number') return answer;
-  throw fromEngine(JSON.parse(answer), undefined, here());
+  throw fromEngine(parse(answer), undefined, here());
 }
 
 /** Carries out an operation that takes something away: there is nothing left of an engine that has ended. */
@@ -80,15 +83,16 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
  * the answer, so that its handle is not dropped meanwhile.
  */
 function start(engine, name, handle, options, input, { second, signal, done, revoked, owner } = {}) {
-  if (signal?.aborted) return Promise.reject(signal.reason);
+  if (signal?.aborted) return Promise.reject(reasonOf(signal));
   const at = here();
   if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
   const first = attached(engine, input);
   const other = attached(engine, second);
   return new Promise((resolve, reject) => {
+    let stopWaiting;
     const finish = () => {
       engine.unpin();
-      signal?.removeEventListener('abort', onAbort);
+      stopWaiting?.();
     };
     const number = engine.addRequest({
       owner,
@@ -114,11 +118,10 @@ function start(engine, name, handle, options, input, { second, signal, done, rev
       completed: () => {},
       failed(payload) {
         finish();
-        reject(payload.code === 'ABORTED' && signal?.aborted ? signal.reason : fromEngine(payload, undefined, at));
+        reject(payload.code === 'ABORTED' && signal?.aborted ? reasonOf(signal) : fromEngine(payload, undefined, at));
       },
     });
-    const onAbort = () => engine.send(`A\t${number}\t\n`);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal !== undefined) stopWaiting = onAbort(signal, () => engine.send(`A\t${number}\t\n`));
     engine.pin();
     engine.send(`secret\t${number}\t${name}\t${handle}\t${json(options)}\t${first}\t${other}\n`);
     engine.flush(); // before what is done at once later in this turn
@@ -127,16 +130,15 @@ function start(engine, name, handle, options, input, { second, signal, done, rev
 
 const attached = (engine, bytes) => (bytes?.length > 0 ? engine.attach(bytes) : 0);
 
-/** A stack that begins at the caller of this package. */
+const OWN = path.join(__dirname, '..');
+
+/** A stack that begins at the caller of this package, as far as there is one. */
 function here() {
-  const at = {};
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = limit + 6;
-  Error.captureStackTrace(at, here);
-  Error.stackTraceLimit = limit;
-  const [title, ...frames] = at.stack.split('\n');
-  while (frames.length > 0 && frames[0].includes(__dirname)) frames.shift();
-  return { stack: [title, ...frames.slice(0, limit)].join('\n') };
+  const stack = stackOf(stackBelow(here));
+  if (stack === undefined) return {};
+  const [title, ...frames] = stack.split('\n');
+  while (frames.length > 0 && frames[0].includes(OWN)) frames.shift();
+  return { stack: [title, ...frames].join('\n') };
 }
 
 /** Bytes that an operation reads. */
@@ -174,11 +176,11 @@ function textBytes(value, name) {
   throw new TypeError(`${name} must be a string or a Uint8Array, not ${check.describe(value)}`);
 }
 
-function path(value) {
+function keyPath(value) {
   if (typeof value !== 'string') throw new TypeError(`the path must be a string such as "m/74'/0'/0'/0'", not ${check.describe(value)}`);
   return value;
 }
 
 module.exports = {
-  LARGE, MAX_PLAINTEXT, memory, observe, release, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path,
+  LARGE, MAX_PLAINTEXT, memory, observe, release, run, runBytes, runText, start, bytes, secretBytes, textBytes, wipe, path: keyPath,
 };

@@ -1,21 +1,23 @@
 'use strict';
 
-const { engineFor } = require('./engines.js');
+const { engineFor } = require('../engine/select.js');
 const { Node, identityEngine, keyOptions } = require('./node.js');
 const { Server } = require('./server.js');
-const { Session } = require('./session.js');
+const { dialledSession } = require('./session.js');
 const { call, subscribe } = require('./request.js');
-const { fromEngine } = require('./error.js');
-const { credentialProvider } = require('./credential.js');
-const check = require('./options.js');
-const { version } = require('../package.json');
+const { Promise, stringify } = require('../core/builtins.js');
+const { onAbort, reasonOf } = require('../core/abort.js');
+const { fromEngine, here } = require('../core/error.js');
+const { credentialProvider } = require('../credential/store.js');
+const check = require('../core/check.js');
+const { version } = require('../../package.json');
+const { kDisconnected, kEmit, kEngine, kLeft, kNumber, kOpen, kOpened, kReconnected, kSession } = require('../core/symbols.js');
 
 const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
   #told = {};
-  #session; // the one that requests come on
 
   static async open(address, options = {}) {
     check.string(address, 'address');
@@ -31,15 +33,15 @@ class Connection extends Node {
     if (options.peerScopes !== undefined) out.peerScopes = check.strings(options.peerScopes, 'peerScopes');
     if (options.head !== undefined) {
       if (!(options.head instanceof Server)) throw new TypeError(`the option head must be a server that serve() has started, and is ${check.describe(options.head)}`);
-      out.head = options.head._number;
+      out.head = options.head[kNumber];
     }
     if (options.signal !== undefined) check.signal(options.signal);
-    if (options.signal?.aborted) throw options.signal.reason;
-    const engine = engineFor(options.engine, { identity: identityEngine(options), head: options.head?._engine });
+    if (options.signal?.aborted) throw reasonOf(options.signal);
+    const engine = engineFor(options.engine, { identity: identityEngine(options), head: options.head?.[kEngine] });
     keyOptions(engine, out, options);
     const connection = new Connection(engine);
     connection.#told.address = address;
-    await connection._open('connect', out, options);
+    await connection[kOpen]('connect', out, options);
     return connection;
   }
 
@@ -52,10 +54,10 @@ class Connection extends Node {
   get address() { return this.#told.address; }
 
   /** Calls an operation of the head. */
-  call(operation, input, options) { return call(this._engine, `n${this._number}`, operation, input, options); }
+  call(operation, input, options) { return call(this[kEngine], `n${this[kNumber]}`, operation, input, options); }
 
   /** Subscribes to an operation of the head. */
-  subscribe(operation, input, options) { return subscribe(this._engine, `n${this._number}`, operation, input, options); }
+  subscribe(operation, input, options) { return subscribe(this[kEngine], `n${this[kNumber]}`, operation, input, options); }
 
   /**
    * Registers this node with the head under a name: others call what it handles as
@@ -66,11 +68,11 @@ class Connection extends Node {
     check.string(name, 'name');
     check.known(options, ['signal', 'timeout'], 'join');
     const timeout = options?.timeout === undefined ? undefined : check.milliseconds(options.timeout, 'timeout');
-    return command(this._engine, `join\t${this._number}`, `\t${nodeName(name)}\t${JSON.stringify({ timeout })}`, options?.signal, this.join);
+    return command(this[kEngine], `join\t${this[kNumber]}`, `\t${nodeName(name)}\t${stringify({ timeout })}`, options?.signal, this.join);
   }
 
   /** Takes the name back; the connection stays open. */
-  leave() { return command(this._engine, `leave\t${this._number}`, '', undefined, this.leave); }
+  leave() { return command(this[kEngine], `leave\t${this[kNumber]}`, '', undefined, this.leave); }
 
   /** The operations that this node may call. */
   async services(options) { return (await this.call('/services/list', null, options)).operations; }
@@ -78,52 +80,45 @@ class Connection extends Node {
   /** The whole spec of one operation. */
   schema(name, options) { return this.call('/services/schema', { name: check.operationName(name) }, options); }
 
-  _session(number, told) {
-    if (this.#session?.number !== number) {
-      const session = new Session(this._engine, number, { endpointId: this.endpointId, transport: this.transport, identity: told.identity });
-      this.#session = { number, session };
-    }
-    return this.#session.session;
-  }
+  [kSession](number) { return dialledSession(this[kEngine], number); }
 
-  onOpened(told) {
+  [kOpened](told) {
     this.#told = { ...told, address: this.#told.address };
-    super.onOpened(told);
+    super[kOpened](told);
   }
 
-  onLeft(payload) { this._tell('left', fromEngine(payload)); }
+  [kLeft](payload) { this[kEmit]('left', fromEngine(payload)); }
 
-  onDisconnected(payload) { this._tell('disconnect', fromEngine(payload)); }
+  [kDisconnected](payload) { this[kEmit]('disconnect', fromEngine(payload)); }
 
-  onReconnected(told) {
-    this.onOpened(told); // which it was not yet if its first session was lost at once
-    this._tell('reconnect');
+  [kReconnected](told) {
+    this[kOpened](told); // which it was not yet if its first session was lost at once
+    this[kEmit]('reconnect');
   }
 }
 
 const NODE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 function nodeName(name) {
-  if (!NODE_NAME.test(name) || name === 'head' || name === 'services') throw new TypeError(`the node name ${JSON.stringify(name.slice(0, 80))} is not 1 to 63 of a-z, 0-9 and '-', or is reserved`);
+  if (!NODE_NAME.test(name) || name === 'head' || name === 'services') throw new TypeError(`the node name ${stringify(name.slice(0, 80))} is not 1 to 63 of a-z, 0-9 and '-', or is reserved`);
   return name;
 }
 
 /** Sends a command that the engine completes, and gives its end. */
 function command(engine, head, tail, signal, caller) {
   if (signal !== undefined) check.signal(signal);
-  if (signal?.aborted) return Promise.reject(signal.reason);
-  const at = {};
-  Error.captureStackTrace(at, caller);
+  if (signal?.aborted) return Promise.reject(reasonOf(signal));
+  const at = here(caller);
   return new Promise((resolve, reject) => {
     engine.pin();
-    const end = () => { engine.unpin(); signal?.removeEventListener('abort', onAbort); };
+    let stopWaiting;
+    const end = () => { engine.unpin(); stopWaiting?.(); };
     const number = engine.addRequest({
       responded: () => {}, event: () => {},
       completed: () => { end(); resolve(); },
-      failed: (payload) => { end(); reject(signal?.aborted && payload.code === 'ABORTED' ? signal.reason : fromEngine(payload, undefined, at)); },
+      failed: (payload) => { end(); reject(signal?.aborted && payload.code === 'ABORTED' ? reasonOf(signal) : fromEngine(payload, undefined, at)); },
     });
-    const onAbort = () => engine.send(`A\t${number}\t\n`);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal !== undefined) stopWaiting = onAbort(signal, () => engine.send(`A\t${number}\t\n`));
     engine.send(`${head}\t${number}${tail}\n`);
   });
 }

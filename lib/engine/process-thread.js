@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const net = require('node:net');
 const { workerData } = require('node:worker_threads');
 
-const { binary, port, answers, signal } = workerData;
+const { binary, port, answers, signal, started } = workerData;
 
 const ABI_VERSION = 4; // of binding/alknet.h, which a test compares
 const MAGIC = 'alknet engine';
@@ -209,3 +209,7 @@ process.on('uncaughtException', (error) => {
 });
 
 start();
+if (started !== undefined) {
+  Atomics.store(started, 0, 1);
+  Atomics.notify(started, 0);
+}

@@ -1,6 +1,7 @@
 'use strict';
 
-const check = require('./options.js');
+const { stringify } = require('../core/builtins.js');
+const check = require('../core/check.js');
 const { call, subscribe } = require('./request.js');
 
 /**
@@ -12,14 +13,10 @@ class Session {
   #engine;
   #number;
 
-  constructor(engine, number, told = {}) {
+  /** `told` is what the engine knows of the peer. */
+  constructor(engine, number, told) {
     this.#engine = engine;
     this.#number = number;
-    this._announce(told);
-  }
-
-  /** Takes what the engine tells of the other side. */
-  _announce(told) {
     this.identity = told.identity ?? null;
     this.transport = told.transport;
     this.remoteAddress = told.remoteAddress;
@@ -34,8 +31,19 @@ class Session {
 
   /** Ends the session at once. */
   close(reason = 'closed by the application') {
-    this.#engine.send(`closeSession\t${this.#number}\t${JSON.stringify(check.string(reason, 'reason'))}\n`);
+    this.#engine.send(`closeSession\t${this.#number}\t${stringify(check.string(reason, 'reason'))}\n`);
   }
 }
 
-module.exports = { Session };
+const known = new WeakMap(); // what the engine knows of a dialled session's peer -> Session
+
+/** The session of a number that this side has dialled: one object for all its requests. */
+function dialledSession(engine, number) {
+  const told = engine.peers.get(number);
+  if (told === undefined) return new Session(engine, number, {}); // it has ended
+  let session = known.get(told);
+  if (session === undefined) known.set(told, session = new Session(engine, number, told));
+  return session;
+}
+
+module.exports = { Session, dialledSession };

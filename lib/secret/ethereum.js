@@ -1,7 +1,9 @@
 'use strict';
 
-const check = require('./options.js');
-const secrets = require('./secret-engine.js');
+const { stringify } = require('../core/builtins.js');
+const check = require('../core/check.js');
+const secrets = require('./commands.js');
+const { kStart, kText } = require('../core/symbols.js');
 
 /** The path of an account: `path`, or the account `index` of BIP-44. */
 function account(options) {
@@ -27,7 +29,7 @@ function digestBytes(digest) {
 function typedDataBytes(typedData) {
   if (typeof typedData === 'string') return Buffer.from(typedData);
   if (typeof typedData !== 'object' || typedData === null) throw new TypeError(`the typed data must be an object or JSON text, not ${check.describe(typedData)}`);
-  return Buffer.from(JSON.stringify(typedData, (_, value) => (typeof value === 'bigint' ? String(value) : value)));
+  return Buffer.from(stringify(typedData, (_, value) => (typeof value === 'bigint' ? String(value) : value)));
 }
 
 /** The Ethereum accounts of a store. */
@@ -39,30 +41,30 @@ class Ethereum {
   #key(options) { return this.#derive(account(options), 'secp256k1'); }
 
   async address(options) { return this.addressSync(options); }
-  addressSync(options) { return this.#key(options)._text('ethereumAddress'); }
+  addressSync(options) { return this.#key(options)[kText]('ethereumAddress'); }
 
   async signDigest(digest, options) { return this.signDigestSync(digest, options); }
   signDigestSync(digest, options) {
     const data = digestBytes(digest);
-    return this.#key(options)._text('signDigest', undefined, data);
+    return this.#key(options)[kText]('signDigest', undefined, data);
   }
 
   async signMessage(message, options) { return this.#signSoon('signMessage', secrets.textBytes(message, 'the message'), options); }
   signMessageSync(message, options) {
     const data = secrets.textBytes(message, 'the message');
-    return this.#key(options)._text('signMessage', undefined, data);
+    return this.#key(options)[kText]('signMessage', undefined, data);
   }
 
   async signTypedData(typedData, options) { return this.#signSoon('signTypedData', typedDataBytes(typedData), options); }
   signTypedDataSync(typedData, options) {
     const data = typedDataBytes(typedData);
-    return this.#key(options)._text('signTypedData', undefined, data);
+    return this.#key(options)[kText]('signTypedData', undefined, data);
   }
 
   async #signSoon(name, data, options) {
     const key = this.#key(options);
-    if (data.length < secrets.LARGE) return key._text(name, undefined, data);
-    return Buffer.from(await key._start(name, undefined, data)).toString('latin1');
+    if (data.length < secrets.LARGE) return key[kText](name, undefined, data);
+    return Buffer.from(await key[kStart](name, undefined, data)).toString('latin1');
   }
 }
 

@@ -1,9 +1,11 @@
 'use strict';
 // Keys that are derived from a store, and stay in it.
 
+const { stringify } = require('../core/builtins.js');
 const { inspect } = require('node:util');
-const check = require('./options.js');
-const secrets = require('./secret-engine.js');
+const check = require('../core/check.js');
+const secrets = require('./commands.js');
+const { kEngine, kStart, kText } = require('../core/symbols.js');
 
 const TYPES = ['ed25519', 'secp256k1', 'aes-256-gcm'];
 const PUBLIC = { ed25519: 32, secp256k1: 33, 'aes-256-gcm': 0 }; // bytes
@@ -15,7 +17,7 @@ const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release
 
 function keyType(type) {
   if (typeof type !== 'string') throw new TypeError(`the type of a key must be a string, not ${check.describe(type)}`);
-  if (!TYPES.includes(type)) throw new RangeError(`there is no type of key ${JSON.stringify(type.slice(0, 40))}: want ${TYPES.join(', ')}`);
+  if (!TYPES.includes(type)) throw new RangeError(`there is no type of key ${stringify(type.slice(0, 40))}: want ${TYPES.join(', ')}`);
   return type;
 }
 
@@ -40,7 +42,7 @@ class SecretKey {
   constructor(store, handle, path, type) {
     secrets.path(path);
     this.#type = keyType(type);
-    this.#engine = store._engine;
+    this.#engine = store[kEngine];
     this.#number = this.#engine.secretNumber();
     const answer = Buffer.allocUnsafe(256);
     const length = secrets.run(this.#engine, 'derive', handle, { key: this.#number, path, type }, undefined, answer);
@@ -100,10 +102,10 @@ class SecretKey {
   exportPrivateKeySync() { return secrets.runBytes(this.#engine, 'exportPrivateKey', this.#number, undefined, undefined, 32); }
 
   /** An operation of the engine whose result is text and not secret. */
-  _text(name, options, input) { return secrets.runText(this.#engine, name, this.#number, options, input); }
+  [kText](name, options, input) { return secrets.runText(this.#engine, name, this.#number, options, input); }
 
   /** The same on a thread of the engine, with a result in bytes. */
-  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
+  [kStart](name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
 
   toJSON() {
     return { path: this.#path, type: this.#type, ...(this.#public.length > 0 && { publicKey: Buffer.from(this.#public).toString('base64') }) };

@@ -1,15 +1,19 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
 const { inspect } = require('node:util');
-const { engineOf } = require('./engines.js');
-const check = require('./options.js');
-const { fromEngine } = require('./error.js');
-const secrets = require('./secret-engine.js');
+const { isDate } = require('node:util/types');
+const { engineOf } = require('../engine/select.js');
+const check = require('../core/check.js');
+const { Date, parse, setImmediate, stringify } = require('../core/builtins.js');
+const { reasonOf } = require('../core/abort.js');
+const { Emitter } = require('../core/emitter.js');
+const { fromEngine } = require('../core/error.js');
+const secrets = require('./commands.js');
 const { Ethereum } = require('./ethereum.js');
-const { SecretIdentity } = require('./secret-identity.js');
-const { SecretKey, sealing } = require('./secret-key.js');
+const { SecretIdentity } = require('./node-key.js');
+const { SecretKey, sealing } = require('./key.js');
 const { phraseOptions } = require('./mnemonic.js');
+const { kAudit, kEngine, kLost, kNumber, kRun, kStart, kText, kWarning } = require('../core/symbols.js');
 
 const OPTIONS = ['engine', 'exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
 const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
@@ -40,7 +44,7 @@ function storeOptions(options) {
   if (sealCounts !== undefined) {
     if (typeof sealCounts !== 'object' || sealCounts === null) throw new TypeError(`the option sealCounts must be an object, not ${check.describe(sealCounts)}`);
     for (const [version, count] of Object.entries(sealCounts)) {
-      if (!/^[1-9][0-9]{0,9}$/.test(version) || Number(version) > MAX_VERSION) throw new RangeError(`the option sealCounts has ${JSON.stringify(version.slice(0, 40))}: want versions of keys`);
+      if (!/^[1-9][0-9]{0,9}$/.test(version) || Number(version) > MAX_VERSION) throw new RangeError(`the option sealCounts has ${stringify(version.slice(0, 40))}: want versions of keys`);
       check.integer(count, `sealCounts.${version}`, 0, Number.MAX_SAFE_INTEGER);
     }
     out.sealCounts = sealCounts;
@@ -60,12 +64,12 @@ function encrypted(data) {
   let text = data;
   if (typeof data === 'string') {
     try {
-      object = JSON.parse(data);
+      object = parse(data);
     } catch {
       object = undefined; // the engine says what is wrong
     }
   } else if (typeof data === 'object' && data !== null && !ArrayBuffer.isView(data)) {
-    text = JSON.stringify(data);
+    text = stringify(data);
   } else {
     throw new TypeError(`the data must be EncryptedData, as an object or JSON text, not ${check.describe(data)}`);
   }
@@ -77,7 +81,7 @@ const TAG = 16; // bytes
 
 const plaintextLength = (sealed) => Math.max(0, sealed - TAG);
 
-const parse = (text) => JSON.parse(Buffer.from(text.buffer).latin1Slice(0, text.length));
+const parseBytes = (text) => parse(Buffer.from(text.buffer).latin1Slice(0, text.length));
 
 /** How long EncryptedData can be as JSON. */
 const encryptedLength = (sealed) => 160 + Math.ceil((sealed + TAG) / 3) * 4;
@@ -105,7 +109,7 @@ function sshOptions(options, names, where) {
 }
 
 /** One mnemonic, and every key that is derived from it. It begins locked. */
-class SecretStore extends EventEmitter {
+class SecretStore extends Emitter {
   #engine;
   #number;
   #options; // for the engine
@@ -138,7 +142,7 @@ class SecretStore extends EventEmitter {
   }
 
   /** The engine has ended: whatever it held of the store is gone with it. */
-  onLost() { this.emit('audit', { time: new Date(), action: 'lock', code: 'UNAVAILABLE' }); }
+  [kLost]() { this.emit('audit', { time: new Date(), action: 'lock', code: 'UNAVAILABLE' }); }
 
   /** Where the secrets lie: 'addon', in this process, or 'process', in one of its own. */
   get engine() { return this.#engine.kind; }
@@ -156,9 +160,9 @@ class SecretStore extends EventEmitter {
     return this;
   }
 
-  onAudit({ time, ...event }) { this.emit('audit', { time: new Date(time), ...event }); }
+  [kAudit]({ time, ...event }) { this.emit('audit', { time: new Date(time), ...event }); }
 
-  onWarning(message) {
+  [kWarning](message) {
     if (this.emit('warning', message) || warned) return;
     warned = true;
     process.emitWarning(message, 'AlknetMemoryWarning');
@@ -182,7 +186,7 @@ class SecretStore extends EventEmitter {
       const revoked = (at) => {
         const overtaken = locks !== this.#locks;
         if (signal?.aborted && !overtaken) this.lock();
-        if (signal?.aborted) return { error: signal.reason };
+        if (signal?.aborted) return { error: reasonOf(signal) };
         return overtaken ? { error: fromEngine(OVERTAKEN, undefined, at) } : undefined;
       };
       return secrets.start(this.#engine, name, this.#number, argumentsOf(options), phrase, { second: passphrase, signal, revoked, owner: this });
@@ -198,21 +202,21 @@ class SecretStore extends EventEmitter {
     if (!this.#closed) secrets.release(this.#engine, 'lock', this.#number, { disconnect });
   }
 
-  get _engine() { return this.#engine; }
-  get _number() { return this.#number; }
+  get [kEngine]() { return this.#engine; }
+  get [kNumber]() { return this.#number; }
 
   /** An operation of the engine on this store, at once. */
-  _run(name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
+  [kRun](name, options, input, output) { return secrets.run(this.#engine, name, this.#number, options, input, output); }
 
   /** The same on a thread of the engine, with a result in bytes. */
-  _start(name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
+  [kStart](name, options, input) { return secrets.start(this.#engine, name, this.#number, options, input, { owner: this }); }
 
   get locked() { return this.status.state === 'locked'; }
 
   get status() {
     if (this.#closed) return { ...this.#closed };
     try {
-      const status = JSON.parse(secrets.runText(this.#engine, 'status', this.#number));
+      const status = parse(secrets.runText(this.#engine, 'status', this.#number));
       this.#options.sealCounts = status.sealCounts; // for a store that has to go on in another engine
       return status;
     } catch (error) {
@@ -229,14 +233,14 @@ class SecretStore extends EventEmitter {
   async encrypt(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
     if (data.length < secrets.LARGE) return this.encryptSync(plaintext, options);
-    return parse(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done, owner: this }));
+    return parseBytes(await secrets.start(this.#engine, 'encrypt', this.#number, keyVersion(options), data, { done, owner: this }));
   }
 
   encryptSync(plaintext, options) {
     const { data, done } = sealing(plaintext, options, ['version', 'wipe'], 'encrypt');
     const text = secrets.runText(this.#engine, 'encrypt', this.#number, keyVersion(options), data, encryptedLength(data.length));
     done?.();
-    return JSON.parse(text);
+    return parse(text);
   }
 
   async decrypt(data) {
@@ -254,13 +258,13 @@ class SecretStore extends EventEmitter {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
     if (sealed < secrets.LARGE) return this.rotateSync(data, options);
-    return parse(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text, { owner: this }));
+    return parseBytes(await secrets.start(this.#engine, 'rotate', this.#number, keyVersion(options), text, { owner: this }));
   }
 
   rotateSync(data, options) {
     check.known(options, ['version'], 'rotate');
     const { text, sealed } = encrypted(data);
-    return JSON.parse(secrets.runText(this.#engine, 'rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
+    return parse(secrets.runText(this.#engine, 'rotate', this.#number, keyVersion(options), text, encryptedLength(sealed)));
   }
 
   async password(name, options) { return this.passwordSync(name, options); }
@@ -283,7 +287,7 @@ class SecretStore extends EventEmitter {
 
   sshPublicKeySync(options) {
     const { path, comment } = sshOptions(options, ['path', 'comment'], 'sshPublicKey');
-    return this.deriveSync(path)._text('sshPublicKey', { comment });
+    return this.deriveSync(path)[kText]('sshPublicKey', { comment });
   }
 
   async sshPrivateKey(options) { return this.#sshPrivateKey(options); }
@@ -293,7 +297,7 @@ class SecretStore extends EventEmitter {
     try {
       const { path, comment } = sshOptions(options, ['path', 'comment', 'passphrase'], 'sshPrivateKey');
       if (options?.passphrase !== undefined) passphrase = secrets.secretBytes(options.passphrase, 'the passphrase');
-      return this.deriveSync(path)._start('sshPrivateKey', { comment }, passphrase);
+      return this.deriveSync(path)[kStart]('sshPrivateKey', { comment }, passphrase);
     } finally {
       secrets.wipe(passphrase, options?.passphrase);
     }
@@ -303,8 +307,8 @@ class SecretStore extends EventEmitter {
 
   authTokenSync(options) {
     const { path = IDENTITY, at = new Date() } = check.known(options, ['path', 'at'], 'authToken');
-    if (!(at instanceof Date) || Number.isNaN(at.getTime())) throw new TypeError('the option at must be a valid Date');
-    return this.deriveSync(path)._text('authToken', { at: Math.floor(at.getTime() / 1000) });
+    if (!isDate(at) || Number.isNaN(at.getTime())) throw new TypeError('the option at must be a valid Date');
+    return this.deriveSync(path)[kText]('authToken', { at: Math.floor(at.getTime() / 1000) });
   }
 
   identity(options) {

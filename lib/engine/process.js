@@ -3,9 +3,11 @@
 // stdin and stdout of `alknet engine`. A thread (process-thread.js) holds that process
 // and always reads, so that this one can wait for what it wants at once.
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { MessageChannel, Worker, isMainThread, receiveMessageOnPort } = require('node:worker_threads');
-const { fromEngine } = require('./error.js');
+const { now } = require('../core/builtins.js');
+const { fromEngine } = require('../core/error.js');
 
 // What is wanted at once takes milliseconds: after so long the process has hung.
 const ANSWER_TIMEOUT = 30_000; // ms
@@ -21,6 +23,29 @@ function copyOf(bytes) {
   return copy;
 }
 
+function startThread(workerData, transferList) {
+  const start = (started) => new Worker(path.join(__dirname, 'process-thread.js'), { name: 'alknet engine', execArgv: [], workerData: { ...workerData, started }, transferList });
+  try {
+    process.cwd();
+    return start();
+  } catch (error) {
+    if (error.code !== 'ENOENT' || !fs.existsSync('/proc/self/fd')) throw error;
+  }
+  // The working folder was removed. Node.js starts no thread there, so this process leaves
+  // it until the thread runs, and goes back before anyone can notice.
+  const folder = fs.openSync('.');
+  try {
+    process.chdir('/');
+    const started = new Int32Array(new SharedArrayBuffer(4));
+    const thread = start(started);
+    Atomics.wait(started, 0, 0, ANSWER_TIMEOUT);
+    return thread;
+  } finally {
+    process.chdir(`/proc/self/fd/${folder}`);
+    fs.closeSync(folder);
+  }
+}
+
 /** One process. `onGone` is told once, with an error object, when it ends without being closed. */
 class EngineProcess {
   #binary;
@@ -32,7 +57,6 @@ class EngineProcess {
   #batch; // the one that has woken us
   #gone; // the error object
   #closed = false;
-  #folder; // its working folder
 
   constructor(binary, onGone, { answerTimeout = ANSWER_TIMEOUT } = {}) {
     this.#binary = binary;
@@ -45,12 +69,7 @@ class EngineProcess {
     const answers = new MessageChannel();
     this.#port = events.port1;
     this.#answers = answers.port1;
-    this.#folder = process.cwd();
-    const thread = new Worker(path.join(__dirname, 'process-thread.js'), {
-      name: 'alknet engine', execArgv: [],
-      workerData: { binary: this.#binary, port: events.port2, answers: answers.port2, signal: this.#signal },
-      transferList: [events.port2, answers.port2],
-    });
+    const thread = startThread({ binary: this.#binary, port: events.port2, answers: answers.port2, signal: this.#signal }, [events.port2, answers.port2]);
     thread.on('error', (error) => this.#end({ code: 'UNAVAILABLE', message: `the thread of the engine's process has failed: ${error.message}`, retryable: false }));
     thread.unref();
     this.#port.on('message', (told) => {
@@ -59,8 +78,6 @@ class EngineProcess {
     });
     this.#port.unref(); // referenced only while work is pending
   };
-
-  file = (name) => (this.#folder === undefined || this.#folder === process.cwd() ? name : path.resolve(name));
 
   ref = (on) => {
     if (on) this.#port.ref();
@@ -125,10 +142,10 @@ class EngineProcess {
     this.#closed = true;
     this.#port?.postMessage({ close: true });
     if (isMainThread || this.#gone) return;
-    for (const until = Date.now() + FAREWELL_TIMEOUT; ;) {
+    for (const until = now() + FAREWELL_TIMEOUT; ;) {
       const seen = Atomics.load(this.#signal, 0);
-      if (receiveMessageOnPort(this.#answers) || Date.now() >= until) return;
-      Atomics.wait(this.#signal, 0, seen, until - Date.now());
+      if (receiveMessageOnPort(this.#answers) || now() >= until) return;
+      Atomics.wait(this.#signal, 0, seen, until - now());
     }
   };
 
@@ -137,7 +154,7 @@ class EngineProcess {
     if (this.#gone) throw fromEngine(this.#gone, undefined, new Error());
     const copy = body === undefined ? undefined : copyOf(body);
     this.#port.postMessage({ kind, head, body: copy }, copy === undefined ? [] : [copy.buffer]);
-    let until = Date.now() + this.#answerTimeout;
+    let until = now() + this.#answerTimeout;
     let killed = false;
     for (;;) {
       const seen = Atomics.load(this.#signal, 0);
@@ -147,7 +164,7 @@ class EngineProcess {
         this.#end(answer);
         throw fromEngine(answer, undefined, new Error());
       }
-      if (Atomics.wait(this.#signal, 0, seen, Math.max(0, until - Date.now())) === 'timed-out') {
+      if (Atomics.wait(this.#signal, 0, seen, Math.max(0, until - now())) === 'timed-out') {
         const message = `the engine's process has not answered for ${this.#answerTimeout / 1000} s, and was ended`;
         if (killed) { // the thread does not answer either
           const gone = { code: 'UNAVAILABLE', message, retryable: true };
@@ -156,7 +173,7 @@ class EngineProcess {
         }
         killed = true;
         this.#port.postMessage({ kill: message });
-        until = Date.now() + FAREWELL_TIMEOUT;
+        until = now() + FAREWELL_TIMEOUT;
       }
     }
   }

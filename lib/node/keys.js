@@ -1,8 +1,8 @@
 'use strict';
 
 const { isUint8Array } = require('node:util/types');
-const { engineOf } = require('./engines.js');
-const check = require('./options.js');
+const { engineOf } = require('../engine/select.js');
+const check = require('../core/check.js');
 
 /**
  * Makes an Ed25519 key. The private key is a string in OpenSSH's format, which

@@ -1,9 +1,10 @@
 'use strict';
 // BIP-39 phrases.
 
-const check = require('./options.js');
-const secrets = require('./secret-engine.js');
-const { engineOf } = require('./engines.js');
+const { stringify } = require('../core/builtins.js');
+const check = require('../core/check.js');
+const secrets = require('./commands.js');
+const { engineOf } = require('../engine/select.js');
 
 /** The wordlists of BIP-39. */
 const wordlists = Object.freeze([
@@ -19,7 +20,7 @@ function phraseOptions({ words = DEFAULT_WORDS, wordlist = 'english' } = {}) {
   if (typeof words !== 'number') throw new TypeError(`the option words must be a number, not ${check.describe(words)}`);
   if (!LENGTHS.includes(words)) throw new RangeError(`the option words is ${words}: want ${LENGTHS.join(', ')}`);
   check.string(wordlist, 'wordlist');
-  if (!wordlists.includes(wordlist)) throw new RangeError(`there is no wordlist ${JSON.stringify(wordlist.slice(0, 40))}: want one of ${wordlists.join(', ')}`);
+  if (!wordlists.includes(wordlist)) throw new RangeError(`there is no wordlist ${stringify(wordlist.slice(0, 40))}: want one of ${wordlists.join(', ')}`);
   return { words, wordlist };
 }
 

@@ -1,11 +1,14 @@
 'use strict';
 
 const { Node, identityEngine, keyOptions } = require('./node.js');
-const { Session } = require('./session.js');
-const { engineFor } = require('./engines.js');
-const { fromEngine } = require('./error.js');
-const { credentialProvider } = require('./credential.js');
-const check = require('./options.js');
+const { Session, dialledSession } = require('./session.js');
+const { engineFor } = require('../engine/select.js');
+const { parse, stringify } = require('../core/builtins.js');
+const { reasonOf } = require('../core/abort.js');
+const { fromEngine } = require('../core/error.js');
+const { credentialProvider } = require('../credential/store.js');
+const check = require('../core/check.js');
+const { kAsk, kEmit, kEngine, kOpen, kSession, kSessionClosed, kSessionOpened } = require('../core/symbols.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
@@ -18,15 +21,15 @@ const LIMITS = {
 };
 
 /** The options that serve and reload share, as the engine reads them. */
-function engineOptions(engine, options) {
+function engineOptions(options) {
   const out = {};
   const { config, authorizedKeys, limits } = options;
-  if (typeof config === 'string') out.configPath = engine.file(config);
+  if (typeof config === 'string') out.configPath = check.file(config);
   else if (config !== undefined) {
     if (typeof config !== 'object' || config === null || Array.isArray(config)) throw new TypeError(`the option config must be the path of a file or an object, not ${check.describe(config)}`);
-    out.config = JSON.parse(check.json(config, 'the option config'));
+    out.config = parse(check.json(config, 'the option config'));
   }
-  if (typeof authorizedKeys === 'string') out.authorizedKeysPath = engine.file(authorizedKeys);
+  if (typeof authorizedKeys === 'string') out.authorizedKeysPath = check.file(authorizedKeys);
   else if (authorizedKeys !== undefined) out.authorizedKeys = check.strings(authorizedKeys, 'authorizedKeys');
   if (options.defaultScopes !== undefined) out.defaultScopes = check.strings(options.defaultScopes, 'defaultScopes');
   if (options.allowAnonymous !== undefined) out.allowAnonymous = check.boolean(options.allowAnonymous, 'allowAnonymous');
@@ -57,15 +60,15 @@ class Server extends Node {
     check.known(options, OPTIONS, 'serve');
     credentialProvider(options.credentials);
     const engine = engineFor(options.engine, { identity: identityEngine(options) });
-    const out = engineOptions(engine, options);
+    const out = engineOptions(options);
     const { listen } = options;
     if (listen !== undefined) out.listen = typeof listen === 'string' ? [listen] : check.strings(listen, 'listen');
     if (options.name !== undefined) out.name = check.string(options.name, 'name');
     if (options.signal !== undefined) check.signal(options.signal);
-    if (options.signal?.aborted) throw options.signal.reason;
+    if (options.signal?.aborted) throw reasonOf(options.signal);
     keyOptions(engine, out, options);
     const server = new Server(engine);
-    server.#told = await server._open('serve', out, options);
+    server.#told = await server[kOpen]('serve', out, options);
     return server;
   }
 
@@ -76,7 +79,7 @@ class Server extends Node {
    */
   async reload(options = {}) {
     check.known(options, DYNAMIC, 'reload');
-    return this._ask('reload', JSON.stringify(engineOptions(this._engine, options)));
+    return this[kAsk]('reload', stringify(engineOptions(options)));
   }
 
   /** The first address, for clients: it pins the server's key. */
@@ -87,27 +90,21 @@ class Server extends Node {
   /** The sessions that are open now. */
   get sessions() { return [...this.#sessions.values()]; }
 
-  // A request may come before its session is announced. 0 is one that has ended.
-  _session(number, told) {
-    let session = this.#sessions.get(number);
-    if (session === undefined) {
-      session = new Session(this._engine, number, { identity: told.identity });
-      if (number !== 0) this.#sessions.set(number, session);
-    }
-    return session;
+  // The engine announces a session before its first request. One that is not the server's
+  // belongs to a connection that shares its operations.
+  [kSession](number) { return this.#sessions.get(number) ?? dialledSession(this[kEngine], number); }
+
+  [kSessionOpened](number, told) {
+    const session = new Session(this[kEngine], number, told);
+    this.#sessions.set(number, session);
+    this[kEmit]('session', session);
   }
 
-  onSession(number, told) {
-    const session = this._session(number, told);
-    session._announce(told);
-    this._tell('session', session);
-  }
-
-  onSessionClosed(number, told) {
+  [kSessionClosed](number, told) {
     const session = this.#sessions.get(number);
     if (!session) return;
     this.#sessions.delete(number);
-    this._tell('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
+    this[kEmit]('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
   }
 }
 

@@ -2,8 +2,11 @@
 // The message pipe to the engine: commands go out in one batch a turn, completions
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
-const { AscendingMap } = require('./ascending-map.js');
-const { fromEngine } = require('./error.js');
+const { AsyncResource } = require('node:async_hooks');
+const { parse, stringify, nextTick, setImmediate } = require('../core/builtins.js');
+const { AscendingMap } = require('../core/ascending-map.js');
+const { fromEngine } = require('../core/error.js');
+const { kAudit, kClosed, kDisconnected, kFailed, kLeft, kLog, kLost, kOpened, kReconnected, kRequest, kSessionClosed, kSessionOpened, kWarning } = require('../core/symbols.js');
 
 const KIND = {
   opened: 1, failed: 2, responded: 3, event: 4, completed: 5, error: 6, request: 7, cancelled: 8, credit: 9,
@@ -21,6 +24,10 @@ const MAX_TURN = 64 * 1024;
 
 // What is told of a store whose engine has ended.
 const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
+
+// The engine wakes JavaScript up in the async context of opening it. That must not be the
+// one of whoever uses the package first: its store would live as long as the engine.
+const neutral = new AsyncResource('ALKNET');
 
 /**
  * One engine, as the nodes and stores that were made with it see it. `kind` is 'addon' or
@@ -41,7 +48,8 @@ class Engine {
   nodes = new Map(); // number -> object with the on… methods of a node
   requests = new AscendingMap(); // number -> { responded, event, completed, failed }
   incoming = new AscendingMap(); // number -> { cancelled, credit }
-  sessions = new Map(); // number -> node number
+  sessions = new Map(); // number -> node number, of a server's sessions
+  peers = new Map(); // number -> what is known of the peer, of sessions that this side has dialled
   stores = new Map(); // number -> WeakRef of a store of secrets
 
   constructor(kind, carry) {
@@ -65,14 +73,11 @@ class Engine {
   /** Opens the engine, the first time. */
   start() {
     if (this.#open || this.#lost) return;
-    this.#native.open(this.#onWake);
+    neutral.runInAsyncScope(this.#native.open, undefined, this.#onWake);
     this.#open = true;
     // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
     process.on('exit', this.#native.close);
   }
-
-  /** The path of a file as the engine finds it, whose working folder may be another one by now. */
-  file(name) { return this.#native.file?.(name) ?? name; }
 
   /** Adds a command; it leaves at the end of this turn, with all others of it. */
   send(command) {
@@ -81,7 +86,7 @@ class Engine {
     this.#text += command;
     if (!this.#scheduled) {
       this.#scheduled = true;
-      process.nextTick(this.#flush);
+      nextTick(this.#flush);
     }
   }
 
@@ -91,15 +96,15 @@ class Engine {
     this.#lost = error;
     process.off('exit', this.#native.close);
     setImmediate(() => {
-      for (let batch; (batch = this.#native.poll()) !== undefined;) this.#dispatch(JSON.parse(batch));
+      for (let batch; (batch = this.#native.poll()) !== undefined;) this.#dispatch(parse(batch));
       const ends = [];
-      for (const [number, node] of this.sessions) ends.push(() => this.nodes.get(node)?.onSessionClosed(number, { error }));
+      for (const [number, node] of this.sessions) ends.push(() => this.nodes.get(node)?.[kSessionClosed](number, { error }));
       for (const request of this.requests.values()) ends.push(() => request.failed(error));
       for (const request of this.incoming.values()) ends.push(() => request.cancelled(error));
-      for (const node of this.nodes.values()) ends.push(() => node.onClosed(error));
-      for (const store of this.stores.values()) ends.push(() => store.deref()?.onLost());
+      for (const node of this.nodes.values()) ends.push(() => node[kClosed](error));
+      for (const store of this.stores.values()) ends.push(() => store.deref()?.[kLost]());
       for (const end of ends) guarded(end);
-      for (const table of [this.sessions, this.requests, this.incoming, this.nodes, this.stores]) table.clear();
+      for (const table of [this.sessions, this.peers, this.requests, this.incoming, this.nodes, this.stores]) table.clear();
       this.#native.close();
     });
   }
@@ -109,7 +114,7 @@ class Engine {
       const batch = this.#native.poll();
       if (batch === undefined) return;
       taken += batch.length;
-      this.#dispatch(JSON.parse(batch));
+      this.#dispatch(parse(batch));
     }
     setImmediate(this.#onWake);
   };
@@ -124,38 +129,40 @@ class Engine {
       } catch (error) {
         // What a listener of the application throws is the application's; the rest of
         // the batch must still be delivered.
-        process.nextTick(() => { throw error; });
+        nextTick(() => { throw error; });
       }
     }
   }
 
   #deliver(kind, handle, payload) {
-    const { nodes, requests, incoming, sessions, stores } = this;
+    const { nodes, requests, incoming, sessions, peers, stores } = this;
     switch (kind) {
       case KIND.responded: return take(requests, handle)?.responded(payload?.output ?? null);
       case KIND.event: return requests.get(handle)?.event(payload?.output ?? null);
       case KIND.completed: return take(requests, handle)?.completed();
       case KIND.error: return take(requests, handle)?.failed(payload);
-      case KIND.request: return nodes.get(payload[0])?.onRequest(handle, payload);
+      case KIND.request: return nodes.get(payload[0])?.[kRequest](handle, payload);
       case KIND.cancelled: return take(incoming, handle)?.cancelled(payload);
       case KIND.credit: return incoming.get(handle)?.credit(payload);
       case KIND.settled: return void incoming.delete(handle);
-      case KIND.opened: return nodes.get(handle)?.onOpened(payload);
-      case KIND.failed: return take(nodes, handle)?.onFailed(payload);
-      case KIND.disconnected: return nodes.get(handle)?.onDisconnected(payload);
-      case KIND.reconnected: return nodes.get(handle)?.onReconnected(payload);
-      case KIND.closed: return take(nodes, handle)?.onClosed(payload);
-      case KIND.left: return nodes.get(handle)?.onLeft(payload);
+      case KIND.opened: return nodes.get(handle)?.[kOpened](payload);
+      case KIND.failed: return take(nodes, handle)?.[kFailed](payload);
+      case KIND.disconnected: return nodes.get(handle)?.[kDisconnected](payload);
+      case KIND.reconnected: return nodes.get(handle)?.[kReconnected](payload);
+      case KIND.closed: return take(nodes, handle)?.[kClosed](payload);
+      case KIND.left: return nodes.get(handle)?.[kLeft](payload);
       case KIND.sessionOpened:
+        if (payload.node === 0) return void peers.set(handle, payload);
         sessions.set(handle, payload.node);
-        return nodes.get(payload.node)?.onSession(handle, payload);
+        return nodes.get(payload.node)?.[kSessionOpened](handle, payload);
       case KIND.sessionClosed:
         sessions.delete(handle);
-        return nodes.get(payload.node)?.onSessionClosed(handle, payload);
-      case KIND.audit: return stores.get(handle)?.deref()?.onAudit(payload);
-      case KIND.warning: return stores.get(handle)?.deref()?.onWarning(payload);
+        peers.delete(handle);
+        return nodes.get(payload.node)?.[kSessionClosed](handle, payload);
+      case KIND.audit: return stores.get(handle)?.deref()?.[kAudit](payload);
+      case KIND.warning: return stores.get(handle)?.deref()?.[kWarning](payload);
       case KIND.log:
-        for (const node of nodes.values()) node.onLog(payload);
+        for (const node of nodes.values()) node[kLog](payload);
     }
   }
 
@@ -169,7 +176,7 @@ class Engine {
   addRequest(request) {
     const number = ++this.#nextRequest;
     this.requests.set(number, request);
-    if (this.#lost) process.nextTick(() => take(this.requests, number)?.failed(this.#lost));
+    if (this.#lost) nextTick(() => take(this.requests, number)?.failed(this.#lost));
     return number;
   }
 
@@ -204,14 +211,14 @@ class Engine {
   invoke(name, input) {
     this.start();
     const [ok, answer] = this.#native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
-    const value = JSON.parse(answer);
+    const value = parse(answer);
     if (!ok) throw fromEngine(value, undefined, new Error());
     return value;
   }
 
   /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
   secret(name, handle, options, input, output) {
-    if (this.#lost) return JSON.stringify(LOCKED);
+    if (this.#lost) return stringify(LOCKED);
     this.start();
     return this.#native.secret(name, handle, options, input, output);
   }
@@ -224,7 +231,7 @@ function guarded(tell) {
   try {
     tell();
   } catch (error) {
-    process.nextTick(() => { throw error; });
+    nextTick(() => { throw error; });
   }
 }
 

@@ -1,13 +1,15 @@
 'use strict';
 // What a node signs in elsewhere with.
 
-const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const { inspect } = require('node:util');
-const check = require('./options.js');
-const { AlknetError } = require('./error.js');
-const secrets = require('./secret-engine.js');
-const { SecretStore } = require('./secret.js');
+const check = require('../core/check.js');
+const { Date, defineProperty, nextTick, parse, stringify } = require('../core/builtins.js');
+const { Emitter } = require('../core/emitter.js');
+const { AlknetError } = require('../core/error.js');
+const secrets = require('../secret/commands.js');
+const { SecretStore } = require('../secret/store.js');
+const { kGet, kRun, kStart } = require('../core/symbols.js');
 
 // The parts of each type: those that are no secrets, and those that are.
 const PARTS = {
@@ -25,14 +27,14 @@ const local = Symbol.for('alknet.local');
 
 /** Marks an error as one of this node's own affairs: a handler that throws it answers INTERNAL. */
 function keepLocal(error) {
-  if (error instanceof AlknetError && !error[local]) Object.defineProperty(error, local, { value: true });
+  if (error instanceof AlknetError && !error[local]) defineProperty(error, local, { value: true });
   return error;
 }
 
 /** Whether an error stays on this node. */
 const staysLocal = (error) => error[local] === true;
 
-const parse = (bytes) => JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+const parseBytes = (bytes) => parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
 
 function serviceName(service) {
   if (typeof service !== 'string') throw new TypeError(`the service must be a string such as 'github', not ${check.describe(service)}`);
@@ -133,7 +135,7 @@ class Credential {
 }
 
 /** Credentials in a folder, sealed with the key of a store: one file a service. */
-class CredentialStore extends EventEmitter {
+class CredentialStore extends Emitter {
   #store;
   #directory;
 
@@ -166,12 +168,12 @@ class CredentialStore extends EventEmitter {
     try {
       this.emit('audit', { time: new Date(), action, service, ...(type && { type }), ...user, ...(code && { code }) });
     } catch (error) {
-      process.nextTick(() => { throw error; }); // a listener's: what it was told of has been done
+      nextTick(() => { throw error; }); // a listener's: what it was told of has been done
     }
   }
 
   async #ask(name, options, input) {
-    return this.#store._start(name, { directory: this.#directory, ...options }, input);
+    return this.#store[kStart](name, { directory: this.#directory, ...options }, input);
   }
 
   async add(service, credential, options) {
@@ -182,7 +184,7 @@ class CredentialStore extends EventEmitter {
     const { input, wipe: wipeGiven, ...parts } = engineParts(credential);
     const told = await this.#audited('add', service, undefined, async () => {
       try {
-        return parse(await this.#ask('credentialAdd', { service, ...parts, replace }, input));
+        return parseBytes(await this.#ask('credentialAdd', { service, ...parts, replace }, input));
       } finally {
         secrets.wipe(input);
       }
@@ -191,17 +193,17 @@ class CredentialStore extends EventEmitter {
     return { ...told, added: new Date(told.added) };
   }
 
-  get(service) { return this._get(service); }
+  get(service) { return this[kGet](service); }
 
   /** The same for a handler: what is told of it names the operation and its caller. */
-  async _get(service, user) {
+  async [kGet](service, user) {
     serviceName(service);
-    const { sealed, ...told } = await this.#audited('get', service, user, async () => parse(await this.#ask('credentialGet', { service })));
-    const text = Buffer.from(JSON.stringify(sealed));
+    const { sealed, ...told } = await this.#audited('get', service, user, async () => parseBytes(await this.#ask('credentialGet', { service })));
+    const text = Buffer.from(stringify(sealed));
     return new Credential(told, (name) => {
       const room = secrets.memory(MAX_PART);
       try {
-        const length = this.#store._run('credentialSecret', { directory: this.#directory, service, name }, text, room);
+        const length = this.#store[kRun]('credentialSecret', { directory: this.#directory, service, name }, text, room);
         this.#tell('open', service, user, told.type);
         const bytes = secrets.memory(length);
         bytes.set(room.subarray(0, length));
@@ -216,7 +218,7 @@ class CredentialStore extends EventEmitter {
   }
 
   async list() {
-    const entries = parse(await this.#ask('credentialList').catch((error) => { throw keepLocal(error); }));
+    const entries = parseBytes(await this.#ask('credentialList').catch((error) => { throw keepLocal(error); }));
     return entries.map(({ service, changed, keyVersion, info, error }) => ({
       service, ...(changed && { changed: new Date(changed) }), ...(keyVersion && { keyVersion }),
       ...(info && { type: info.type, added: new Date(info.added), fields: info.fields, secrets: info.secrets }),
@@ -245,12 +247,12 @@ function credentialProvider(value) {
 async function credentialFor({ provider, listed }, service, { operation, identity }) {
   serviceName(service);
   if (!listed.includes(service)) {
-    throw keepLocal(new AlknetError('FORBIDDEN', `the handler of ${operation} does not list the credential of ${JSON.stringify(service.slice(0, 64))}: add it, as in handle(spec, handler, { credentials: ['github'] })`));
+    throw keepLocal(new AlknetError('FORBIDDEN', `the handler of ${operation} does not list the credential of ${stringify(service.slice(0, 64))}: add it, as in handle(spec, handler, { credentials: ['github'] })`));
   }
   if (provider === undefined) {
     throw keepLocal(new AlknetError('UNAVAILABLE', 'this node has no credentials for its handlers: give serve() or connect() the option credentials', { retryable: false }));
   }
-  if (provider instanceof CredentialStore) return provider._get(service, { operation, ...(identity && { identity: identity.id }) });
+  if (provider instanceof CredentialStore) return provider[kGet](service, { operation, ...(identity && { identity: identity.id }) });
   try {
     return await provider.get(service);
   } catch (error) {

@@ -1,8 +1,10 @@
 'use strict';
 
+const { parse } = require('../core/builtins.js');
 const { inspect } = require('node:util');
-const { AlknetError } = require('./error.js');
-const secrets = require('./secret-engine.js');
+const { AlknetError } = require('../core/error.js');
+const secrets = require('./commands.js');
+const { kEngine, kNumber, kReady } = require('../core/symbols.js');
 
 const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
@@ -23,9 +25,9 @@ class SecretIdentity {
 
   /** Has the engine of the store make it, under a number. */
   #make(path) {
-    const { _engine: engine, _number: handle } = this.#store;
+    const { [kEngine]: engine, [kNumber]: handle } = this.#store;
     const number = engine.secretNumber();
-    const told = JSON.parse(secrets.runText(engine, 'identity', handle, { identity: number, path }));
+    const told = parse(secrets.runText(engine, 'identity', handle, { identity: number, path }));
     dropped.register(this, { engine, number });
     this.#engine = engine;
     this.#number = number;
@@ -39,8 +41,8 @@ class SecretIdentity {
   get fingerprint() { return this.#told.fingerprint; }
 
   /** The engine that knows it: another one than at first if that has ended since, and the store was unlocked again. */
-  _ready() {
-    if (this.#store._engine !== this.#engine || this.#engine.lost) {
+  [kReady]() {
+    if (this.#store[kEngine] !== this.#engine || this.#engine.lost) {
       const { endpointId } = this.#make(this.#told.path);
       if (endpointId !== this.#told.endpointId) throw new AlknetError('LOCKED', 'the store was unlocked with another phrase than the one that this identity is of');
     }
@@ -48,7 +50,7 @@ class SecretIdentity {
   }
 
   /** The number for the engine. */
-  get _number() { return this.#number; }
+  get [kNumber]() { return this.#number; }
 
   toJSON() { return { ...this.#told }; }
   [inspect.custom](_depth, options) { return `SecretIdentity ${inspect(this.#told, options)}`; }

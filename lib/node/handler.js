@@ -1,10 +1,12 @@
 'use strict';
 // Requests of other nodes, answered by handlers in JavaScript.
 
-const check = require('./options.js');
-const { credentialFor, staysLocal } = require('./credential.js');
-const { AlknetError, fromEngine, toEngine } = require('./error.js');
+const check = require('../core/check.js');
+const { credentialFor, staysLocal } = require('../credential/store.js');
+const { Promise, setImmediate } = require('../core/builtins.js');
+const { AlknetError, fromEngine, toEngine } = require('../core/error.js');
 const { invoke, subscribe } = require('./request.js');
+const { kEngine, kHandlerError } = require('../core/symbols.js');
 
 /** One request, as its handler sees it. */
 class Context {
@@ -85,8 +87,9 @@ function isAbortError(error) {
 }
 
 /** Runs a handler for the incoming request `number` and sends what it gives. */
-function run(node, number, operation, kind, told, input, session, { handler, identity, credentials }) {
-  const engine = node._engine;
+function run(node, number, operation, kind, told, input, session, entry) {
+  const { handler, identity, credentials } = entry;
+  const engine = node[kEngine];
   const context = new Context(engine, number, session, operation, told, identity, credentials);
   const request = {
     over: false,
@@ -101,9 +104,11 @@ function run(node, number, operation, kind, told, input, session, { handler, ide
       if (this.over) return; // it was answered while this was under way
       this.over = true;
       engine.unpin();
-      Context.cancel(context, fromEngine(cause, operation));
-      this.onRoom?.();
-      this.onCancel?.();
+      entry.scope.runInAsyncScope(() => {
+        Context.cancel(context, fromEngine(cause, operation));
+        this.onRoom?.();
+        this.onCancel?.();
+      });
     },
   };
   engine.incoming.set(number, request);
@@ -120,9 +125,14 @@ function run(node, number, operation, kind, told, input, session, { handler, ide
     const { over } = request;
     finish(`F\t${number}\t${answer ?? INTERNAL}\n`);
     // A handler that stops because its signal told it to has not failed.
-    if (answer === undefined && !(over && isAbortError(error))) node.reportHandlerError(error, operation);
+    if (answer === undefined && !(over && isAbortError(error))) node[kHandlerError](error, operation);
   };
 
+  entry.scope.runInAsyncScope(() => answer(kind, { engine, request, number, operation, handler, input, context, finish, fail }));
+}
+
+/** Runs the handler, in the async context of its registration. */
+function answer(kind, { engine, request, number, operation, handler, input, context, finish, fail }) {
   if (kind === 'call') {
     Promise.resolve().then(() => handler(input, context))
       .then((output) => finish(`R\t${number}\t${check.json(output, operation)}\n`)).catch(fail);
@@ -137,10 +147,29 @@ const CANCELLED = Symbol('cancelled');
 // keep everything else from running, its own end included.
 const MAX_BURST = 256;
 
+/**
+ * The iterator of what a handler returned; undefined for what has none. A stream's own
+ * iterator ends only when its next chunk has come: here return() closes it at once.
+ */
+function events(source) {
+  if (typeof source?.getReader === 'function') { // a web stream
+    const reader = source.getReader();
+    return { next: () => reader.read(), return: () => reader.cancel() };
+  }
+  const iterator = source?.[Symbol.asyncIterator]?.() ?? source?.[Symbol.iterator]?.();
+  if (!iterator || typeof source.destroy !== 'function' || typeof source.pipe !== 'function') return iterator;
+  return { // a stream of Node.js
+    next: () => iterator.next(),
+    return: () => {
+      source.destroy();
+      return iterator.return?.();
+    },
+  };
+}
+
 /** Sends the events of a handler's iterable, as fast as the caller takes them. */
 async function produce(engine, request, number, operation, handler, input, context, fail) {
-  const iterable = await handler(input, context);
-  const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
+  const iterator = events(await handler(input, context));
   if (!iterator) throw new TypeError(`the handler of the subscription ${operation} must return an iterable or be a generator`);
   let burst = 0;
   let exhausted = false; // it has ended or failed by itself

@@ -1,0 +1,30 @@
+'use strict';
+// What the classes of this package say to each other: no name that an application sees.
+
+module.exports = {
+  kOpen: Symbol('kOpen'),
+  kAsk: Symbol('kAsk'),
+  kEmit: Symbol('kEmit'),
+  kEngine: Symbol('kEngine'),
+  kNumber: Symbol('kNumber'),
+  kSession: Symbol('kSession'),
+  kReady: Symbol('kReady'),
+  kStart: Symbol('kStart'),
+  kText: Symbol('kText'),
+  kGet: Symbol('kGet'),
+  kRun: Symbol('kRun'),
+  kHandlerError: Symbol('kHandlerError'),
+  kOpened: Symbol('kOpened'),
+  kFailed: Symbol('kFailed'),
+  kClosed: Symbol('kClosed'),
+  kLog: Symbol('kLog'),
+  kRequest: Symbol('kRequest'),
+  kLeft: Symbol('kLeft'),
+  kDisconnected: Symbol('kDisconnected'),
+  kReconnected: Symbol('kReconnected'),
+  kSessionOpened: Symbol('kSessionOpened'),
+  kSessionClosed: Symbol('kSessionClosed'),
+  kAudit: Symbol('kAudit'),
+  kWarning: Symbol('kWarning'),
+  kLost: Symbol('kLost'),
+};
