@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const tty = require('node:tty');
 const { findBinary, NO_BINARY } = require('./engine/binary.js');
+const { printable } = require('./core/printable.js');
 
 const binary = findBinary();
 const args = process.argv.slice(2);
@@ -28,7 +29,7 @@ function executable() {
 }
 
 function fail(message) {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`${printable(message)}\n`);
   process.exitCode = 1;
 }
 

@@ -10,6 +10,7 @@ const { Promise, nextTick, setImmediate, stringify } = require('../core/builtins
 const { onAbort, reasonOf } = require('../core/abort.js');
 const { Emitter, scope } = require('../core/emitter.js');
 const { AlknetError, describeThrown, fromEngine, here } = require('../core/error.js');
+const { printable } = require('../core/printable.js');
 const { kAsk, kClosed, kEmit, kEngine, kFailed, kHandlerError, kLog, kNumber, kOpen, kOpened, kReady, kRequest, kSession } = require('../core/symbols.js');
 
 const HANDLER = ['identity', 'reach', 'credentials'];
@@ -124,7 +125,7 @@ class Node extends Emitter {
     if (this.emit('handlerError', error, operation)) return;
     if (this.#warned.has(operation)) return;
     this.#warned.add(operation);
-    process.emitWarning(`the handler of ${operation} failed: ${shown(error)}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
+    process.emitWarning(`the handler of ${operation} failed: ${printable(shown(error))}\nListen for 'handlerError' to handle such errors; this warning is given once an operation.`, 'AlknetHandlerWarning');
   }
 
   /**

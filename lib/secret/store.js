@@ -13,6 +13,7 @@ const { Ethereum } = require('./ethereum.js');
 const { SecretIdentity } = require('./node-key.js');
 const { SecretKey, sealing } = require('./key.js');
 const { phraseOptions } = require('./mnemonic.js');
+const { printable } = require('../core/printable.js');
 const { kAudit, kEngine, kLost, kNumber, kRun, kStart, kText, kWarning } = require('../core/symbols.js');
 
 const OPTIONS = ['engine', 'exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
@@ -165,7 +166,7 @@ class SecretStore extends Emitter {
   [kWarning](message) {
     if (this.emit('warning', message) || warned) return;
     warned = true;
-    process.emitWarning(message, 'AlknetMemoryWarning');
+    process.emitWarning(printable(message), 'AlknetMemoryWarning');
   }
 
   async unlock(mnemonic, options) { await this.#unlock('unlock', ['passphrase', 'signal'], () => undefined, options, mnemonic); }
