@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -88,12 +89,12 @@ func (c *showCmd) Run(a *app) error {
 		}
 		return printKey(a, key, comment, path, c.JSON)
 	}
-	key, err := a.userKey(c.File)
+	key, comment, err := a.commentedUserKey(c.File)
 	if err != nil {
 		return err
 	}
 	defer clear(key)
-	return printKey(a, key.Public().(ed25519.PublicKey), "alknet", path, c.JSON)
+	return printKey(a, key.Public().(ed25519.PublicKey), cmp.Or(comment, "alknet"), path, c.JSON)
 }
 
 func printKey(a *app, key ed25519.PublicKey, comment, file string, asJSON bool) error {

@@ -170,3 +170,16 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyShowHasTheComment(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if r := finish(t, command(t, "key", "generate", key, "--comment", "the laptop of Ada")); r.exit != 0 {
+		t.Fatal(r.stderr)
+	}
+	if r := finish(t, command(t, "key", "show", key)); !strings.Contains(r.stdout, " the laptop of Ada\n") {
+		t.Errorf("%s%s", r.stdout, r.stderr)
+	}
+	if r := finish(t, command(t, "key", "generate", key+"2", "--comment", "a\nb")); r.exit != exitUsage || !strings.Contains(r.stderr, "--comment") {
+		t.Errorf("exit %d, %s", r.exit, r.stderr)
+	}
+}

@@ -72,16 +72,22 @@ func (a *app) makeFile(flag, name string) (string, error) {
 
 // loadKey reads a key file and asks for its passphrase when it has one.
 func (a *app) loadKey(path string) (ed25519.PrivateKey, error) {
-	key, err := auth.LoadPrivateKey(path, nil)
+	key, _, err := a.loadCommentedKey(path)
+	return key, err
+}
+
+// loadCommentedKey is loadKey, with the comment that the file has.
+func (a *app) loadCommentedKey(path string) (ed25519.PrivateKey, string, error) {
+	key, comment, err := auth.LoadCommentedKey(path, nil)
 	if !errors.Is(err, auth.ErrPassphraseRequired) {
-		return key, err
+		return key, comment, err
 	}
 	passphrase, err := a.readPassphrase("Passphrase of " + path + ": ")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer clear(passphrase)
-	return auth.LoadPrivateKey(path, passphrase)
+	return auth.LoadCommentedKey(path, passphrase)
 }
 
 // readPassphrase asks on the terminal, without echo.
@@ -94,18 +100,24 @@ func (a *app) readPassphrase(prompt string) ([]byte, error) {
 
 // userKey reads the key that this user calls with.
 func (a *app) userKey(path string) (ed25519.PrivateKey, error) {
+	key, _, err := a.commentedUserKey(path)
+	return key, err
+}
+
+// commentedUserKey is userKey, with the comment that the file has.
+func (a *app) commentedUserKey(path string) (ed25519.PrivateKey, string, error) {
 	if path != "" {
-		return a.loadKey(path)
+		return a.loadCommentedKey(path)
 	}
 	path, err := a.file(userKeyFile)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	key, err := a.loadKey(path)
+	key, comment, err := a.loadCommentedKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, errors.New("you have no key yet: make one with `alknet key generate`, then have it authorized on the node with `alknet authorize`")
+		return nil, "", errors.New("you have no key yet: make one with `alknet key generate`, then have it authorized on the node with `alknet authorize`")
 	}
-	return key, err
+	return key, comment, err
 }
 
 // nodeKey reads the key of `alknet serve`, and makes it the first time.

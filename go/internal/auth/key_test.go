@@ -162,3 +162,52 @@ func FuzzParsePublicKey(f *testing.F) {
 		}
 	})
 }
+
+// Each cipher that ssh-keygen knows opens; with another passphrase the error says so.
+func TestCiphers(t *testing.T) {
+	for name := range opensshCiphers {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "key")
+			sshKeygen(t, "-q", "-t", "ed25519", "-a", "2", "-N", "correct horse", "-C", "theirs", "-Z", name, "-f", path)
+			line, err := os.ReadFile(path + ".pub")
+			must(t, err)
+			want, _, err := ParsePublicKey(string(line))
+			must(t, err)
+			key, comment, err := LoadCommentedKey(path, []byte("correct horse"))
+			if err != nil || comment != "theirs" || !want.Equal(public(key)) {
+				t.Fatalf("%q, %v", comment, err)
+			}
+			for passphrase, want := range map[string]error{"wrong": ErrWrongPassphrase, "": ErrPassphraseRequired} {
+				if _, err := LoadPrivateKey(path, []byte(passphrase)); !errors.Is(err, want) {
+					t.Errorf("passphrase %q: %v", passphrase, err)
+				}
+			}
+		})
+	}
+}
+
+// "Wrong passphrase" is said of nothing else.
+func TestWhatIsNoWrongPassphrase(t *testing.T) {
+	key, err := GenerateKey()
+	must(t, err)
+	text, err := MarshalPrivateKey(key, "", []byte("correct horse"))
+	must(t, err)
+	block, _ := pem.Decode(text)
+	change := func(from, to string) []byte {
+		return pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: bytes.Replace(block.Bytes, []byte(from), []byte(to), 1)})
+	}
+	for name, c := range map[string]struct {
+		text []byte
+		want string
+	}{
+		"another cipher":     {change("aes256-ctr", "rot13-a-tr"), "-Z aes256-ctr"},
+		"another derivation": {change("bcrypt", "scrypt"), "ssh-keygen -p"},
+		"cut":                {pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: block.Bytes[:len(block.Bytes)-7]}), "damaged"},
+		"cut in the text":    {text[:len(text)-60], "damaged"},
+		"another start":      {change("openssh-key-v1", "openssh-key-v2"), "damaged"},
+	} {
+		if _, err := ParsePrivateKey(c.text, []byte("correct horse")); err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, ErrWrongPassphrase) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}

@@ -29,76 +29,58 @@ const opensshType = "OPENSSH PRIVATE KEY"
 // needed for a protected one, and nil otherwise. The caller owns both slices and
 // the key that comes back.
 func ParsePrivateKey(data, passphrase []byte) (ed25519.PrivateKey, error) {
-	data, err := atomicfile.WithoutMark(data)
+	key, _, err := ParseCommentedKey(data, passphrase)
+	return key, err
+}
+
+// ParseCommentedKey is ParsePrivateKey, with the comment that the file has.
+func ParseCommentedKey(data, passphrase []byte) (key ed25519.PrivateKey, comment string, err error) {
+	data, err = atomicfile.WithoutMark(data)
 	if err != nil {
-		return nil, fmt.Errorf("this is not a private key: %w", err)
+		return nil, "", fmt.Errorf("this is not a private key: %w", err)
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, errors.New("the private key is empty: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
+		return nil, "", errors.New("the private key is empty: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, errors.New("this is not a private key: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
+		if bytes.Contains(data, []byte("-----BEGIN "+opensshType)) {
+			return nil, "", errDamaged
+		}
+		return nil, "", errors.New("this is not a private key: want an OpenSSH Ed25519 key, as `ssh-keygen -t ed25519` makes")
 	}
+	defer clear(block.Bytes)
 	if block.Type != opensshType {
-		return nil, fmt.Errorf("the key is in PEM format %q, and OpenSSH's is wanted: convert it with `ssh-keygen -p -f FILE`, or make an Ed25519 key with `ssh-keygen -t ed25519`", block.Type)
+		return nil, "", fmt.Errorf("the key is in PEM format %q, and OpenSSH's is wanted: convert it with `ssh-keygen -p -f FILE`, or make an Ed25519 key with `ssh-keygen -t ed25519`", block.Type)
 	}
-	raw, err := parseOpenSSH(data, passphrase)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := raw.(*ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("the key is not an Ed25519 key but a %s: make one with `ssh-keygen -t ed25519`", keyKind(raw))
-	}
-	return *key, nil
-}
-
-func parseOpenSSH(data, passphrase []byte) (any, error) {
-	raw, err := ssh.ParseRawPrivateKey(data)
-	var protected *ssh.PassphraseMissingError
-	switch {
-	case err == nil:
-		return raw, nil
-	case !errors.As(err, &protected):
-		return nil, fmt.Errorf("the private key is damaged: %w", err)
-	case len(passphrase) == 0:
-		return nil, ErrPassphraseRequired
-	}
-	raw, err = ssh.ParseRawPrivateKeyWithPassphrase(data, passphrase)
-	if err != nil {
-		return nil, ErrWrongPassphrase
-	}
-	return raw, nil
-}
-
-func keyKind(raw any) string {
-	signer, err := ssh.NewSignerFromKey(raw)
-	if err != nil {
-		return "key of another kind"
-	}
-	return signer.PublicKey().Type() + " key"
+	return parseOpenSSH(block.Bytes, passphrase)
 }
 
 // LoadPrivateKey reads a private key from a file. As ssh does, it refuses a file
 // that others than its owner can read, or can replace.
 func LoadPrivateKey(path string, passphrase []byte) (ed25519.PrivateKey, error) {
+	key, _, err := LoadCommentedKey(path, passphrase)
+	return key, err
+}
+
+// LoadCommentedKey is LoadPrivateKey, with the comment that the file has.
+func LoadCommentedKey(path string, passphrase []byte) (key ed25519.PrivateKey, comment string, err error) {
 	data, err := atomicfile.Read(path, maxKeyFile, atomicfile.Secret)
 	defer clear(data)
 	var refused *atomicfile.Error
 	switch {
 	case errors.As(err, &refused):
-		return nil, fmt.Errorf("key file %w", err)
+		return nil, "", fmt.Errorf("key file %w", err)
 	case err != nil:
-		return nil, fmt.Errorf("read the key file: %w", err)
+		return nil, "", fmt.Errorf("read the key file: %w", err)
 	case len(data) == 0:
-		return nil, fmt.Errorf("key file %s is empty: make a key with `alknet key generate`", path)
+		return nil, "", fmt.Errorf("key file %s is empty: make a key with `alknet key generate`", path)
 	}
-	key, err := ParsePrivateKey(data, passphrase)
+	key, comment, err = ParseCommentedKey(data, passphrase)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		return nil, "", fmt.Errorf("key file %s: %w", path, err)
 	}
-	return key, nil
+	return key, comment, nil
 }
 
 // GenerateKey makes a new principal key.

@@ -71,12 +71,12 @@ func generateKey(comment string) (any, error) {
 
 func publicKey(input []byte) (any, error) {
 	if bytes.Contains(input, []byte("PRIVATE KEY-----")) {
-		key, err := auth.ParsePrivateKey(input, nil)
+		key, comment, err := auth.ParseCommentedKey(input, nil)
 		if err != nil {
 			return nil, call.Errorf(call.InvalidInput, "%w", err)
 		}
 		defer clear(key)
-		return describe(key.Public().(ed25519.PublicKey), ""), nil
+		return describe(key.Public().(ed25519.PublicKey), comment), nil
 	}
 	key, comment, err := auth.ParsePublicKey(string(input))
 	if err != nil {
