@@ -1,6 +1,9 @@
 package call
 
-import "github.com/alkdev/alknet/go/internal/auth"
+import (
+	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/strictjson"
+)
 
 // Allows reports whether the scopes that a requires are granted to the identity;
 // nil is an anonymous caller. Resources are checked per request.
@@ -38,7 +41,10 @@ func (op *operation) authorize(rules *rules, id *auth.Identity, input []byte) *E
 	if a.ResourceType == "" {
 		return nil
 	}
-	resource, ok := lookup(input, a.ResourceIDPath)
+	resource, ok, err := strictjson.Lookup(input, a.ResourceIDPath)
+	if err != nil {
+		return Errorf(InvalidInput, "the input of %s cannot be read: %v", op.spec.Name, err)
+	}
 	if !ok {
 		return Errorf(Forbidden, "%s needs the id of a %s at %s of its input", op.spec.Name, a.ResourceType, a.ResourceIDPath)
 	}

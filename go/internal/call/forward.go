@@ -39,15 +39,17 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 	if p.windowed || remote.spec.Type == TypeSubscription {
 		f.out.kind = Stream
 	}
-	if p.authToken != "" {
-		f.held = len(p.input) // kept until the token is verified
+	// Of a large input the resource is looked up on a goroutine of its own.
+	inline := p.authToken == "" && (remote.spec.AccessControl.ResourceType == "" || len(p.input) <= inlineInput)
+	if !inline {
+		f.held = len(p.input) // kept until it is sent on
 	}
 	if err := s.remember(&f.Request); err != nil {
 		s.refuse(id, err)
 		return
 	}
 	f.observe()
-	if p.authToken == "" {
+	if inline {
 		f.start(b)
 		return
 	}

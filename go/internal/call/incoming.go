@@ -152,7 +152,7 @@ func (r *Request) admit() bool {
 		r.reject(err)
 		return false
 	}
-	if err := r.op.checkInput(r.params.input); err != nil {
+	if err := r.op.checkInput(r.params.input, r); err != nil {
 		r.reject(err)
 		return false
 	}
@@ -161,6 +161,13 @@ func (r *Request) admit() bool {
 	}
 	r.arm()
 	return true
+}
+
+// hasEnded reports whether the request is over.
+func (r *Request) hasEnded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
 }
 
 // late ends a request that came after its deadline.

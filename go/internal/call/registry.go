@@ -174,9 +174,12 @@ func (r *Registry) Specs() []OperationSpec {
 }
 
 // checkInput returns INVALID_INPUT with the violations as details, or nil.
-func (op *operation) checkInput(input []byte) *Error {
-	violations := op.input.check(input)
-	if violations == nil {
+func (op *operation) checkInput(input []byte, r *Request) *Error {
+	violations, failed := op.input.check(input, r)
+	if failed != nil {
+		return failed
+	}
+	if len(violations) == 0 {
 		return nil
 	}
 	err := Errorf(InvalidInput, "the input of %s does not match its schema: at %q %s", op.spec.Name, violations[0].Pointer, violations[0].Message)

@@ -280,8 +280,11 @@ func (r *Request) checkOutput(output []byte) *Error {
 	if r.op.output == nil || !r.registry.checkOutputs.Load() {
 		return nil
 	}
-	violations := r.op.output.check(output)
-	if violations == nil {
+	violations, failed := r.op.output.check(output, r)
+	if failed != nil {
+		return failed
+	}
+	if len(violations) == 0 {
 		return nil
 	}
 	r.logger().Error("output does not match its schema", "operation", r.Operation(), "pointer", violations[0].Pointer, "violation", violations[0].Message)

@@ -137,10 +137,13 @@ func shapeOf(s *jsonschema.Schema) *shape {
 // maxShapeDepth bounds the levels that are looked at: each is scanned once more.
 const maxShapeDepth = 8
 
+// plainDigits is how long a number without an exponent may be to be a double for sure.
+const plainDigits = 300
+
 // fitsObject reports whether text is a JSON object that fits.
 func (s *shape) fitsObject(text []byte) bool {
 	text = bytes.TrimLeft(text, " \t\r\n")
-	return len(text) > 0 && text[0] == '{' && s.fits(text, maxShapeDepth)
+	return len(text) > 0 && text[0] == '{' && utf8.Valid(text) && s.fits(text, maxShapeDepth)
 }
 
 // fits judges a value. Below the first level it is known to be well-formed, and to
@@ -156,13 +159,14 @@ func (s *shape) fits(value []byte, depth int) bool {
 		ok := s.types&arrayValue != 0
 		return ok && wire.Items(value, func(item []byte) { ok = ok && s.items.fits(item, depth-1) }) && ok
 	case '"':
-		return s.types&stringValue != 0 && s.fitsLength(value[1:len(value)-1])
+		text := value[1 : len(value)-1]
+		return s.types&stringValue != 0 && !bytes.Contains(text, unicodeEscape) && s.fitsLength(text)
 	case 't', 'f':
 		return s.types&booleanValue != 0
 	case 'n':
 		return s.types&nullValue != 0
 	}
-	if len(value) > maxNumber || bytes.IndexByte(value, 'e') >= 0 || bytes.IndexByte(value, 'E') >= 0 {
+	if len(value) > plainDigits || bytes.IndexByte(value, 'e') >= 0 || bytes.IndexByte(value, 'E') >= 0 {
 		return false
 	}
 	if bytes.IndexByte(value, '.') >= 0 {
@@ -171,8 +175,14 @@ func (s *shape) fits(value []byte, depth int) bool {
 	return s.types&integerValue != 0
 }
 
+// unicodeEscape may begin half of a surrogate pair.
+var unicodeEscape = []byte(`\u`)
+
+// fitsMembers judges the members of an object. Names that are there twice do not fit.
 func (s *shape) fitsMembers(value []byte, depth int) bool {
 	var seen uint64
+	var others [8][]byte // names that are not in s.members
+	n := 0
 	ok := true
 	whole := wire.Members(value, func(name, value []byte) {
 		if !ok {
@@ -181,13 +191,17 @@ func (s *shape) fitsMembers(value []byte, depth int) bool {
 		m, named := s.members[string(name)]
 		switch {
 		case named:
-			// Of a name that occurs twice only the last counts.
 			ok = seen&m.bit == 0 && m.shape.fits(value, depth-1)
 			seen |= m.bit
-		case s.closed || !utf8.Valid(name):
-			ok = false
+		case s.closed || n == len(others) || bytes.ContainsRune(name, utf8.RuneError) || !utf8.Valid(name):
+			ok = false // a name with U+FFFD may be half of a surrogate pair
 		default:
-			ok = s.others.fits(value, depth-1)
+			for _, other := range others[:n] {
+				ok = ok && !bytes.Equal(other, name)
+			}
+			others[n] = name
+			n++
+			ok = ok && s.others.fits(value, depth-1)
 		}
 	})
 	return whole && ok && seen&s.required == s.required

@@ -13,6 +13,12 @@ func compiled(t testing.TB, text string) *schema {
 	return s
 }
 
+// wrong reports whether a text does not fit.
+func wrong(s *schema, text []byte) bool {
+	found, err := s.check(text, nil)
+	return err != nil || len(found) > 0
+}
+
 const pointSchema = `{"type":"object","required":["seq","kind"],"additionalProperties":false,"properties":{
 	"seq":{"type":"integer"},"kind":{"type":"string","minLength":1,"maxLength":5},"weight":{"type":"number"},"on":{"type":"boolean"},
 	"tags":{"type":["array","null"],"items":{"type":"string"}},"more":{"type":"object","additionalProperties":{"type":"integer"}},"any":true}}`
@@ -33,6 +39,9 @@ func TestShape(t *testing.T) {
 		`{"seq":1.0,"kind":"a"}`:                       false,
 		`{"seq":1e2,"kind":"a"}`:                       false,
 		`{"seq":1,"seq":2,"kind":"a"}`:                 false,
+		`{"seq":1,"kind":"a","any":{"b":1,"b":2}}`:     false,
+		`{"seq":1,"kind":"a","any":{"\ud800":1}}`:      false,
+		`{"seq":1,"kind":"a","any":["\ud800"]}`:        false,
 		`{"seq":1,"kind":"\u0061"}`:                    false,
 		`{"seq":1,"kind":"a","any":[[[[[[[[1]]]]]]]]}`: false,
 		// What the schema refuses.
@@ -83,8 +92,8 @@ func FuzzShape(f *testing.F) {
 			if s.shape == nil {
 				t.Fatalf("schema %d has no shape", i)
 			}
-			if whole := (&schema{compiled: s.compiled}); s.shape.fitsObject(text) && whole.check(text) != nil {
-				t.Fatalf("%q fits the shape of schema %d, and not the schema: %+v", text, i, whole.check(text))
+			if whole := (&schema{compiled: s.compiled}); s.shape.fitsObject(text) && wrong(whole, text) {
+				t.Fatalf("%q fits the shape of schema %d, and not the schema", text, i)
 			}
 		}
 	})
@@ -97,7 +106,7 @@ func BenchmarkSchemaCheck(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if s.check(text) != nil {
+				if wrong(s, text) {
 					b.Fatal("refused")
 				}
 			}
