@@ -277,3 +277,17 @@ func TestSuggest(t *testing.T) {
 		}
 	}
 }
+
+// A range names what is allowed: NaN and the infinities are outside of each.
+func TestNumbersOutsideOfTheirRange(t *testing.T) {
+	for _, value := range []string{"nan", "+nan", "-nan", "inf", "-inf", "1.0000001", "-0.1"} {
+		if _, err := Parse("c.toml", []byte("[traces]\nendpoint = \"http://127.0.0.1:1/\"\nratio = "+value+"\n")); err == nil || !strings.Contains(err.Error(), "want 0 to 1") {
+			t.Errorf("ratio = %s: %v", value, err)
+		}
+		if value != "1.0000001" && value != "-0.1" {
+			if _, err := Load(Sources{Flags: []Setting{{Key: "traces.ratio", Value: value, Source: "--set"}}}); err == nil {
+				t.Errorf("--set traces.ratio=%s is taken", value)
+			}
+		}
+	}
+}

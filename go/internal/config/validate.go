@@ -108,7 +108,7 @@ func (v *validation) bounds(member reflect.Value, f *field, key string) {
 	if f.min == "" {
 		return
 	}
-	if number(member) < f.limit(f.min) || number(member) > f.limit(f.max) {
+	if n := number(member); !(n >= f.limit(f.min) && n <= f.limit(f.max)) { // NaN is outside too
 		v.fail(key, "%v is out of range: want %s to %s", member.Interface(), f.min, f.max)
 	}
 }

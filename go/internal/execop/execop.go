@@ -6,7 +6,8 @@
 // null when it writes nothing; a subscription sends each line, a JSON value, as an
 // event, and a program that writes faster than its caller reads is held up at its
 // pipe. Each program runs in a process group of its own, which is ended with the
-// request, whatever it has started. What it writes to stderr is logged here and goes
+// request, whatever it has started; on Linux what it has started in other groups and
+// sessions too. What it writes to stderr is logged here and goes
 // nowhere else.
 package execop
 
@@ -150,7 +151,8 @@ func SplitCommand(line string) ([]string, error) {
 func environment(ctx context.Context, req *call.Request) []string {
 	var env []string
 	for _, setting := range os.Environ() {
-		if !strings.HasPrefix(setting, "ALKNET_") {
+		name, _, _ := strings.Cut(setting, "=")
+		if !strings.HasPrefix(name, "ALKNET_") && !ofServiceManager(name) {
 			env = append(env, setting)
 		}
 	}
@@ -165,6 +167,22 @@ func environment(ctx context.Context, req *call.Request) []string {
 		env = append(env, "TRACEPARENT="+clean(trace))
 	}
 	return env
+}
+
+// ofServiceManager reports whether systemd has set a variable for this process alone
+// (systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager"): a
+// program must not speak for the service, or find its sockets and secrets.
+func ofServiceManager(name string) bool {
+	for _, prefix := range []string{"LISTEN_", "WATCHDOG_", "MEMORY_PRESSURE_", "MONITOR_", "SERVICE_", "TRIGGER_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	switch name {
+	case "NOTIFY_SOCKET", "MAINPID", "MANAGERPID", "MANAGERPIDFDID", "SYSTEMD_EXEC_PID", "CREDENTIALS_DIRECTORY", "ENCRYPTED_CREDENTIALS_DIRECTORY", "FDSTORE", "PIDFILE", "EXIT_CODE", "EXIT_STATUS", "REMOTE_ADDR", "REMOTE_PORT":
+		return true
+	}
+	return false
 }
 
 // clean makes a text fit for an environment variable, which ends at a NUL.

@@ -23,5 +23,5 @@ func (s *run) reap() error {
 		}
 	}
 	s.ended()
-	return s.cmd.Wait()
+	return waitProgram(s.cmd)
 }

@@ -3,6 +3,7 @@ package execop
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -22,8 +23,11 @@ type run struct {
 	over   chan struct{} // closed when the program has ended, and its group with it
 	err    error         // how it ended; valid once over is closed
 
-	mu   sync.Mutex
-	gone bool // it has ended: its number may soon be another one's
+	mark string // in the environment of the program and of what it starts
+
+	mu    sync.Mutex
+	gone  bool      // it has ended: its number may soon be another one's
+	noted []process // what it had started when it was told to end
 }
 
 // start starts the program for a request. It ends with ctx, and is waited for with
@@ -55,9 +59,11 @@ func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 		Stdin: bytes.NewReader(slices.Concat(req.Input(), []byte{'\n'})), Stdout: theirs, Stderr: stderr,
 		WaitDelay: r.cfg.Grace, // for stdin and stderr, once it has ended
 	}
+	mark := "ALKNET_RUN=" + rand.Text()
+	cmd.Env = append(cmd.Env, mark)
 	given.pass(cmd)
 	ownGroup(cmd)
-	err = cmd.Start()
+	err = startProgram(cmd)
 	_ = theirs.Close()
 	if err != nil {
 		given.close()
@@ -65,7 +71,7 @@ func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 		return fail(err)
 	}
 	given.write()
-	s := &run{cmd: cmd, stdout: stdout, grace: r.cfg.Grace, over: make(chan struct{})}
+	s := &run{cmd: cmd, stdout: stdout, grace: r.cfg.Grace, over: make(chan struct{}), mark: mark}
 	go func() {
 		s.err = s.reap()
 		given.ended()
@@ -113,6 +119,7 @@ func (s *run) signal(what signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.gone {
+		s.note()
 		signalGroup(s.cmd, what)
 	}
 }
@@ -123,6 +130,7 @@ func (s *run) ended() {
 	defer s.mu.Unlock()
 	s.gone = true
 	signalGroup(s.cmd, kill)
+	s.sweep()
 }
 
 // wait waits for the program's end and reports how it was.
