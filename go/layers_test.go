@@ -63,16 +63,16 @@ var mayImport = map[string][]string{
 	"internal/audit":       {},
 	"internal/call":        {"internal/wire", "internal/auth", "internal/schema", "internal/strictjson"},
 	"internal/frameif":     {"internal/auth", "internal/call", "internal/principal", "internal/transport"},
-	"internal/route":       {"internal/auth", "internal/call"},
+	"internal/route":       {"internal/auth", "internal/call", "internal/strictjson"},
 	"internal/service":     {"internal/atomicfile", "internal/auth", "internal/call", "internal/principal", "internal/transport"},
-	"internal/fileop":      {"internal/call"},
+	"internal/fileop":      {"internal/call", "internal/strictjson"},
 	"internal/execop":      {"internal/call"},
-	"internal/node":        {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/trace", "internal/transport"},
+	"internal/node":        {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/strictjson", "internal/trace", "internal/transport"},
 	root:                   {"internal/auth", "internal/call", "internal/principal", "internal/transport", "internal/node"},
-	"internal/engine":      {"internal/auth", "internal/call", "internal/config", "internal/credential", "internal/node", "internal/principal", "secret", "internal/transport", "internal/wire"},
+	"internal/engine":      {"internal/auth", "internal/call", "internal/config", "internal/credential", "internal/node", "internal/principal", "secret", "internal/strictjson", "internal/transport", "internal/wire"},
 	"internal/engine/pipe": {"internal/call", "internal/engine"},
 	"cabi":                 {"internal/call", "internal/engine"},
-	"cmd/alknet":           {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "internal/node", "internal/principal", "internal/route", "secret", "internal/service", "internal/systemd", "internal/transport"},
+	"cmd/alknet":           {"internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/engine", "internal/engine/pipe", "internal/execop", "internal/fileop", "internal/node", "internal/principal", "internal/route", "secret", "internal/service", "internal/strictjson", "internal/systemd", "internal/transport"},
 }
 
 // mayUseCgo is the one package that does.

@@ -19,6 +19,7 @@ import (
 	"github.com/alkdev/alknet/go/internal/fileop"
 	"github.com/alkdev/alknet/go/internal/node"
 	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 	"github.com/alkdev/alknet/go/internal/transport"
 )
 
@@ -201,9 +202,7 @@ func readSpecs(files []string) (map[string]call.OperationSpec, error) {
 // strict reads JSON and refuses members that are not known: a typing error in
 // accessControl must not open an operation to everyone.
 func strict(data []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	return decoder.Decode(into)
+	return strictjson.UnmarshalKnown(data, into)
 }
 
 // greet says what is offered, and what callers need for it.

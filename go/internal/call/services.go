@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 type listedOperation struct {
@@ -37,7 +38,7 @@ func (r *Registry) addServices() error {
 		InputSchema: json.RawMessage(`{"type":"object","required":["name"],"properties":{"name":{"type":"string"}}}`),
 	}, func(_ context.Context, req *Request) (any, error) {
 		var input struct{ Name string }
-		if err := json.Unmarshal(req.Input(), &input); err != nil {
+		if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 			return nil, Errorf(InvalidInput, "the input is not an object with a name")
 		}
 		if op := r.lookup(input.Name); op != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 	"github.com/alkdev/alknet/go/internal/wire"
 )
 
@@ -53,7 +54,7 @@ func (e *Environment) handle(f *fields) {
 		return
 	}
 	var spec call.OperationSpec
-	if err := json.Unmarshal(text, &spec); err != nil {
+	if err := strictjson.Unmarshal(text, &spec); err != nil {
 		fail(call.Errorf(call.InvalidInput, "the operation's spec: %w", err))
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"unicode/utf8"
 
 	"github.com/alkdev/alknet/go/internal/call"
 )
@@ -51,8 +52,8 @@ func (p *program) call(ctx context.Context, req *call.Request) (any, error) {
 	if len(output) == 0 {
 		return nil, nil
 	}
-	if !json.Valid(output) {
-		return nil, fmt.Errorf("the output of %s is not JSON", p.path)
+	if !valid(output) {
+		return nil, fmt.Errorf("the output of %s is not JSON in UTF-8", p.path)
 	}
 	return json.RawMessage(output), nil
 }
@@ -88,8 +89,8 @@ func (p *program) lines(stdout io.Reader, req *call.Request, send func(any) erro
 		if len(line) == 0 {
 			continue
 		}
-		if !json.Valid(line) {
-			return fmt.Errorf("a line of the output of %s is not JSON", p.path)
+		if !valid(line) {
+			return fmt.Errorf("a line of the output of %s is not JSON in UTF-8", p.path)
 		}
 		if err := send(json.RawMessage(bytes.Clone(line))); err != nil {
 			return err
@@ -101,13 +102,16 @@ func (p *program) lines(stdout io.Reader, req *call.Request, send func(any) erro
 	return nil // the rest is the end of the program, which says more
 }
 
+// valid reports whether a program's output can be sent as it is.
+func valid(output []byte) bool { return utf8.Valid(output) && json.Valid(output) }
+
 func tooLarge(what string, req *call.Request, limit int) *call.Error {
 	err := call.Errorf(call.ResourceExhausted, "%s of %s has more than %d bytes", what, req.Operation(), limit)
 	err.Retryable = false
 	return err
 }
 
-var codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+var codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 
 // failure is the error of a program that did not end well: the one that it has
 // written as its output, {"code","message","details"?}, or one that says how it ended.
@@ -116,7 +120,7 @@ func failure(err error, output []byte) error {
 	if !errors.As(err, &exit) {
 		return err
 	}
-	if own := call.ParseError(output); codePattern.MatchString(string(own.Code)) && own.Message != "" && own.Code != call.Internal {
+	if own := call.ParseError(output); utf8.Valid(output) && codePattern.MatchString(string(own.Code)) && own.Message != "" && own.Code != call.Internal {
 		return own
 	}
 	if exit.ExitCode() < 0 {

@@ -2,15 +2,16 @@ package fileop
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 const (
@@ -34,7 +35,7 @@ func (f *Folder) list(_ context.Context, req *call.Request) (any, error) {
 		Path, After string
 		Limit       int
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 	}
 	name, err := within(input.Path)
@@ -77,7 +78,8 @@ func (f *Folder) openFolder(name string) (*os.Root, error) {
 // a pipe for its other end.
 func openFolder(root *os.Root, name string) (*os.Root, error) { return root.OpenRoot(name + "/") }
 
-// firstNames returns the n names that come first behind after, sorted. It holds no
+// firstNames returns the n names that come first behind after, sorted. Those that are no
+// UTF-8 are left out: no JSON text has them, and another name would be another file's. It holds no
 // more than twice as many, however many there are.
 func firstNames(folder *os.Root, after string, n int) ([]string, error) {
 	file, err := folder.Open(".")
@@ -93,7 +95,7 @@ func firstNames(folder *os.Root, after string, n int) ([]string, error) {
 	for {
 		some, err := file.Readdirnames(1024)
 		for _, name := range some {
-			if strings.Compare(name, after) > 0 {
+			if strings.Compare(name, after) > 0 && utf8.ValidString(name) {
 				names = append(names, name)
 			}
 		}
@@ -115,7 +117,7 @@ func (f *Folder) stat(_ context.Context, req *call.Request) (any, error) {
 		Path   string
 		Follow *bool
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 	}
 	name, err := within(input.Path)

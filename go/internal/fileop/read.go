@@ -3,13 +3,13 @@ package fileop
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"os"
 	"time"
 	"unicode/utf8"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 const readSchema = `{"type":"object","required":["path"],"additionalProperties":false,"properties":{
@@ -34,7 +34,7 @@ func (f *Folder) read(ctx context.Context, req *call.Request) (any, error) {
 		Offset, Length int64
 		Encoding       string
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 	}
 	name, err := within(input.Path)

@@ -2,7 +2,6 @@ package fileop
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"maps"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 const watchSchema = `{"type":"object","required":["path"],"additionalProperties":false,"properties":{
@@ -39,7 +39,7 @@ func (f *Folder) watch(ctx context.Context, req *call.Request, send func(any) er
 		Path     string
 		Interval int64
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 	}
 	name, err := within(input.Path)

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 const writeSchema = `{"type":"object","required":["path","content"],"additionalProperties":false,"properties":{
@@ -28,7 +28,7 @@ func (f *Folder) write(ctx context.Context, req *call.Request) (any, error) {
 		Path, Content, Encoding, Mode string
 		Parents                       bool
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 	}
 	name, err := within(input.Path)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 // Info is what /node/info tells.
@@ -45,7 +46,7 @@ func ticks(ctx context.Context, req *call.Request, send func(any) error) error {
 		Interval int64
 		Count    int64
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return call.Errorf(call.InvalidInput, "the input is not an object with interval and count")
 	}
 	if input.Interval == 0 {

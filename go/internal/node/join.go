@@ -9,6 +9,7 @@ import (
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/route"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 // Join registers the node with the head under a name: from then on others call its
@@ -315,7 +316,7 @@ func addNotice(registry *call.Registry) error {
 		InputSchema: json.RawMessage(`{"type":"object","required":["node","code","message"]}`),
 	}, func(_ context.Context, req *call.Request) (any, error) {
 		var notice route.Notice
-		if err := json.Unmarshal(req.Input(), &notice); err != nil {
+		if err := strictjson.Unmarshal(req.Input(), &notice); err != nil {
 			return nil, call.Errorf(call.InvalidInput, "the input cannot be read: %w", err)
 		}
 		_, forwarded := req.ForwardedFor()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 // strictBase64 is bytes of an input, in standard base64 with its padding and unused
@@ -43,7 +44,7 @@ func (b *strictBase64) UnmarshalJSON(text []byte) error {
 
 // decodeSecretInput reads an input that its schema has accepted.
 func decodeSecretInput(input json.RawMessage, into any) error {
-	if err := json.Unmarshal(input, into); err != nil {
+	if err := strictjson.Unmarshal(input, into); err != nil {
 		if errors.Is(err, errBase64) {
 			return call.Errorf(call.InvalidInput, "bytes are given in standard base64, with padding")
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 // Scope is what an identity needs to register a node under any name; with ":" and a
@@ -43,7 +44,7 @@ func (t *Table) register(_ context.Context, req *call.Request) (any, error) {
 		Node       *string
 		Operations []json.RawMessage
 	}
-	if err := json.Unmarshal(req.Input(), &input); err != nil || input.Node == nil || input.Operations == nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil || input.Node == nil || input.Operations == nil {
 		return nil, call.Errorf(call.InvalidInput, `want {"node":"name","operations":[spec…]}`)
 	}
 	if err := CheckName(*input.Node); err != nil {
@@ -93,7 +94,7 @@ func (e *entry) take(specs []json.RawMessage, limits Limits) *call.Error {
 	e.operations = make(map[string]*call.Remote, len(specs)+len(builtin))
 	for i, text := range specs {
 		var op Operation
-		if err := json.Unmarshal(text, &op); err != nil {
+		if err := strictjson.Unmarshal(text, &op); err != nil {
 			return call.Errorf(call.InvalidInput, "operation %d of %s is not a spec: %w", i+1, e.name, err)
 		}
 		o, err := call.NewRemote(e.session, "/"+e.name, op.OperationSpec, op.Hops)
@@ -139,7 +140,7 @@ func (t *Table) addUnregister() error {
 			return nil, err
 		}
 		var input struct{ Node string }
-		if err := json.Unmarshal(req.Input(), &input); err != nil {
+		if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 			return nil, call.Errorf(call.InvalidInput, "the input is not an object with a node")
 		}
 		if !t.remove(input.Node, req.Session()) {

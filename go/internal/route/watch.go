@@ -9,6 +9,7 @@ import (
 
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
 func (t *Table) addList() error {
@@ -50,7 +51,7 @@ type watcher struct {
 
 func (t *Table) watch(ctx context.Context, req *call.Request, send func(any) error) error {
 	var input struct{ Snapshot bool }
-	if err := json.Unmarshal(req.Input(), &input); err != nil {
+	if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 		return call.Errorf(call.InvalidInput, "the input is not an object with snapshot")
 	}
 	w := &watcher{identity: req.Identity(), known: map[string]bool{}, wake: make(chan struct{}, 1)}

@@ -9,9 +9,14 @@ import (
 )
 
 // Unmarshal checks a text and decodes it as encoding/json does, but for names: a member
-// is a field's only if it has exactly the field's name. Members without a field are left
-// out, as there.
-func Unmarshal(text []byte, into any) error {
+// is a field's only if it has exactly the name of the field's tag, or of the field with a
+// small first letter. Members without a field are left out, as there.
+func Unmarshal(text []byte, into any) error { return unmarshal(text, into, false) }
+
+// UnmarshalKnown is Unmarshal that refuses a member without a field.
+func UnmarshalKnown(text []byte, into any) error { return unmarshal(text, into, true) }
+
+func unmarshal(text []byte, into any, known bool) error {
 	if err := Check(text); err != nil {
 		return err
 	}
@@ -19,7 +24,7 @@ func Unmarshal(text []byte, into any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() {
 		return fmt.Errorf("strictjson: cannot decode into %T", into)
 	}
-	return decode(text[skipSpace(text, 0):], v.Elem())
+	return decode(text[skipSpace(text, 0):], v.Elem(), known)
 }
 
 var (
@@ -28,7 +33,7 @@ var (
 )
 
 // decode fills v from the value at the beginning of text.
-func decode(text []byte, v reflect.Value) error {
+func decode(text []byte, v reflect.Value, known bool) error {
 	if !hasFields(v.Type(), nil) {
 		return json.Unmarshal(text[:endOfValue(text, 0)], v.Addr().Interface())
 	}
@@ -38,7 +43,7 @@ func decode(text []byte, v reflect.Value) error {
 			return nil
 		}
 		v.Set(reflect.New(v.Type().Elem()))
-		return decode(text, v.Elem())
+		return decode(text, v.Elem(), known)
 	}
 	want := byte('{')
 	if v.Kind() == reflect.Slice || v.Kind() == reflect.Array {
@@ -56,13 +61,13 @@ func decode(text []byte, v reflect.Value) error {
 		v.Set(reflect.MakeSlice(v.Type(), 0, 0))
 		return each(text, func(_, item []byte) error {
 			v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
-			return decode(item, v.Index(v.Len()-1))
+			return decode(item, v.Index(v.Len()-1), known)
 		})
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		return each(text, func(name, value []byte) error {
 			element := reflect.New(v.Type().Elem()).Elem()
-			if err := decode(value, element); err != nil {
+			if err := decode(value, element, known); err != nil {
 				return err
 			}
 			v.SetMapIndex(reflect.ValueOf(string(name)).Convert(v.Type().Key()), element)
@@ -71,10 +76,14 @@ func decode(text []byte, v reflect.Value) error {
 	}
 	return each(text, func(name, value []byte) error {
 		field := fieldOf(v, string(name))
-		if !field.IsValid() {
+		switch {
+		case field.IsValid():
+		case known:
+			return fmt.Errorf("unknown member %s", Quote(string(name), 80))
+		default:
 			return nil
 		}
-		return decode(value, field)
+		return decode(value, field, known)
 	})
 }
 
@@ -110,12 +119,15 @@ func fieldOf(v reflect.Value, name string) reflect.Value {
 				return found
 			}
 		case !field.IsExported() || field.Tag.Get("json") == "-":
-		case tag == name || tag == "" && field.Name == name:
+		case tag == name || tag == "" && small(field.Name) == name:
 			return v.Field(i)
 		}
 	}
 	return reflect.Value{}
 }
+
+// small gives a field's name as JSON has it.
+func small(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 
 // each visits what a container has; name is nil for items.
 func each(text []byte, visit func(name, value []byte) error) error {

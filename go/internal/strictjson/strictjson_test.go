@@ -46,13 +46,19 @@ func TestNamesMatchExactly(t *testing.T) {
 		N    int
 	}
 	var got outer
-	text := `{"NAME":"x","name":"a","Path":"x","path":"p","list":[{"PATH":"x"},{"path":"q"}],"by":{"k":{"path":"r","pAth":"x"}},"raw":{"A":1},"next":{"path":"s"},"N":3,"n":4}`
+	text := `{"NAME":"x","name":"a","Path":"x","path":"p","list":[{"PATH":"x"},{"path":"q"}],"by":{"k":{"path":"r","pAth":"x"}},"raw":{"A":1},"next":{"path":"s"},"n":3,"N":4}`
 	if err := Unmarshal([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := outer{inner{Path: "p"}, "a", []inner{{}, {Path: "q"}}, map[string]inner{"k": {Path: "r"}}, json.RawMessage(`{"A":1}`), &inner{Path: "s"}, 3}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v, want %+v", got, want)
+	}
+	if err := UnmarshalKnown([]byte(`{"list":[{"Path":"x"}]}`), &got); err == nil || !strings.Contains(err.Error(), "Path") {
+		t.Errorf("a member that is not known: %v", err)
+	}
+	if err := UnmarshalKnown([]byte(`{"name":"a","list":[{"path":"x"}]}`), &got); err != nil {
+		t.Error(err)
 	}
 	for _, text := range []string{`{"name":1}`, `[]`, `"x"`, `{"list":{}}`, `{"next":[]}`, `{"name":"a","name":"a"}`} {
 		if err := Unmarshal([]byte(text), &got); err == nil {
