@@ -221,12 +221,19 @@ func (f *phraseFrame) inAnyList(phrase []byte, position int) bool {
 	return false
 }
 
-// normalize returns a word in NFKD, in f.word; nil for one that is in no list.
+// normalize returns a word in NFKD and in lower case, in f.word; nil for one that is in
+// no list. All letters of the lists that have a case are ASCII then, with marks behind.
 func (f *phraseFrame) normalize(word []byte) []byte {
 	if len(word) > maxWord || !utf8.Valid(word) {
 		return nil
 	}
-	return norm.NFKD.Append(f.word[:0], word...)
+	word = norm.NFKD.Append(f.word[:0], word...)
+	for i, b := range word {
+		if 'A' <= b && b <= 'Z' {
+			word[i] = b + ('a' - 'A')
+		}
+	}
+	return word
 }
 
 // checksumHolds sets the entropy from f.numbers and compares the checksum.
@@ -241,18 +248,28 @@ func (f *phraseFrame) checksumHolds() bool {
 	return subtle.ConstantTimeByteEq(f.entropy[f.count/3*4], f.checksum()) == 1
 }
 
+// separates reports whether a character stands between words: spaces, and those without
+// a width that come with pasted text.
+func separates(r rune) bool {
+	switch r {
+	case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff':
+		return true
+	}
+	return unicode.IsSpace(r)
+}
+
 // nextWord cuts the first word off a phrase; an empty one is its end.
 func nextWord(phrase []byte) (word, rest []byte) {
 	for len(phrase) > 0 {
 		r, size := utf8.DecodeRune(phrase)
-		if !unicode.IsSpace(r) {
+		if !separates(r) {
 			break
 		}
 		phrase = phrase[size:]
 	}
 	for i := 0; i < len(phrase); {
 		r, size := utf8.DecodeRune(phrase[i:])
-		if unicode.IsSpace(r) {
+		if separates(r) {
 			return phrase[:i], phrase[i:]
 		}
 		i += size

@@ -53,6 +53,10 @@ func parseIndex(part string, level int) (uint32, error) {
 	switch {
 	case digits == "":
 		return 0, errorf(InvalidPath, "level %d of the path is empty", level)
+	case strings.ContainsAny(digits, "\u2018\u2019\u02bc\u2032\u00b4`"):
+		return 0, errorf(InvalidPath, "level %d of the path has a typographic apostrophe: write ' or h after the number", level)
+	case strings.TrimSpace(digits) != digits || strings.ContainsAny(digits, "\u00a0\u200b\ufeff"):
+		return 0, errorf(InvalidPath, "level %d of the path is not a decimal number: there is a space in it", level)
 	case strings.Trim(digits, "0123456789") != "":
 		return 0, errorf(InvalidPath, "level %d of the path is not a decimal number", level)
 	case len(digits) > 1 && digits[0] == '0':
