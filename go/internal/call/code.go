@@ -25,3 +25,19 @@ const (
 func (c Code) Retryable() bool {
 	return c == Timeout || c == Unavailable || c == ResourceExhausted
 }
+
+// protocolCodes are all above.
+var protocolCodes = map[Code]bool{
+	NotFound: true, Unauthenticated: true, Forbidden: true, InvalidInput: true, Internal: true, Timeout: true, Aborted: true,
+	Unavailable: true, ResourceExhausted: true, Conflict: true, Unimplemented: true, ProtocolError: true,
+}
+
+// Expects reports whether the request's operation may fail with a code: one of the
+// protocol's, or one that its spec declares. Other nodes may send any other.
+func (r *Request) Expects(code Code) bool {
+	if protocolCodes[code] {
+		return true
+	}
+	_, declared := r.op.spec.ErrorSchemas[string(code)]
+	return declared
+}

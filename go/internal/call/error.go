@@ -84,7 +84,7 @@ func parseError(payload []byte) *Error {
 		Retryable bool            `json:"retryable"`
 		Details   json.RawMessage `json:"details"`
 	}
-	if err := json.Unmarshal(payload, &raw); err != nil || raw.Code == "" {
+	if err := json.Unmarshal(payload, &raw); err != nil || !codePattern.MatchString(string(raw.Code)) {
 		return Errorf(Internal, "the other node answered with an error that has no code")
 	}
 	return &Error{Code: raw.Code, Message: raw.Message, Retryable: raw.Retryable, Details: raw.Details}

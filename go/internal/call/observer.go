@@ -1,7 +1,6 @@
 package call
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/wire"
@@ -105,11 +104,13 @@ func passedOn(typ string, payload []byte) *Error {
 	default:
 		return nil
 	}
-	var told struct {
-		Code Code `json:"code"`
-	}
-	if json.Unmarshal(payload, &told) != nil || told.Code == "" {
-		told.Code = Internal
-	}
-	return &Error{Code: told.Code}
+	code := Internal
+	wire.Members(payload, func(name, value []byte) {
+		if string(name) == "code" {
+			if text, ok := wire.Text(value); ok && codePattern.MatchString(text) {
+				code = Code(text)
+			}
+		}
+	})
+	return &Error{Code: code}
 }

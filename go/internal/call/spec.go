@@ -48,7 +48,7 @@ type AccessControl struct {
 
 var (
 	namePattern = regexp.MustCompile(`^/[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+$`)
-	codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
+	codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 )
 
 // maxName bounds an operation's name, in bytes.

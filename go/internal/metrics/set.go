@@ -2,12 +2,14 @@ package metrics
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode"
 )
 
 // ContentType is the MIME type of what AppendText gives.
@@ -112,15 +114,26 @@ func (l *labelled[T]) key(values []string) string {
 	return b.String()
 }
 
+// maxLabel bounds the value of a label, in bytes of it.
+const maxLabel = 1024
+
+// escape writes a value as the text format has it. What a terminal would act on is
+// written as \\u and its number; a long value is cut.
 func escape(b *strings.Builder, value string) {
-	for _, c := range value {
-		switch c {
-		case '\\':
+	for i, c := range value {
+		if i >= maxLabel {
+			b.WriteString("…")
+			return
+		}
+		switch {
+		case c == '\\':
 			b.WriteString(`\\`)
-		case '"':
+		case c == '"':
 			b.WriteString(`\"`)
-		case '\n':
+		case c == '\n':
 			b.WriteString(`\n`)
+		case !unicode.IsPrint(c):
+			fmt.Fprintf(b, `\\u%04x`, c)
 		default:
 			b.WriteRune(c)
 		}

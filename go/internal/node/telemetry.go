@@ -134,12 +134,20 @@ func (t *telemetry) figures(operation string) *operationFigures {
 	return made
 }
 
+// otherCode is the label of codes that an operation does not declare: another node may
+// send any, and labels are kept for good.
+const otherCode = "other"
+
 func (t *telemetry) failed(r *call.Request, err *call.Error) {
 	operation := r.Operation()
 	if (*t.operations.Load())[operation] == nil {
 		operation = manyOperations
 	}
-	t.requests.With(operation, string(err.Code)).Add(1) // operations declare codes of their own
+	code := string(err.Code)
+	if !r.Expects(err.Code) {
+		code = otherCode
+	}
+	t.requests.With(operation, code).Add(1)
 }
 
 // Began implements call.Observer.
