@@ -109,6 +109,7 @@ type serving struct {
 
 	mu      sync.Mutex
 	members map[string]json.RawMessage
+	before  map[string]json.RawMessage // while a reload tries others
 }
 
 // options returns the present ones.
@@ -123,21 +124,29 @@ func (s *serving) options() (*serveOptions, error) {
 	return &o, json.Unmarshal(raw, &o)
 }
 
-// replace puts members in the place of those of the same names, and returns what
-// was before.
-func (s *serving) replace(members map[string]json.RawMessage) (before map[string]json.RawMessage) {
+// replace puts members in the place of those of the same names, until forget or keep.
+func (s *serving) replace(members map[string]json.RawMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before = s.members
-	s.members = maps.Clone(before)
+	s.before = s.members
+	s.members = maps.Clone(s.before)
 	maps.Copy(s.members, members)
-	return before
 }
 
-func (s *serving) restore(members map[string]json.RawMessage) {
+// forget brings back the members that were replaced, since the reload has failed.
+func (s *serving) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.members = members
+	if s.before != nil {
+		s.members, s.before = s.before, nil
+	}
+}
+
+// keep has the members that were replaced forgotten.
+func (s *serving) keep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before = nil
 }
 
 func (s *serving) load() (*config.Config, error) {
@@ -151,7 +160,7 @@ func (s *serving) load() (*config.Config, error) {
 	}
 	cfg, err := config.Load(from)
 	if err != nil {
-		return nil, err
+		return cfg, err // what is right in it is for revocations
 	}
 	if secrets := cfg.Secrets; secrets.Identity || secrets.Service != "" {
 		return nil, cfg.Errorf("secrets", "these are of the binary's node: give this one the option identity, of a SecretStore")
@@ -193,7 +202,7 @@ func (e *Environment) serve(ctx context.Context, n int64, ep *endpoint, text []b
 			OnSession:       func(s *node.Session) { e.sessionOpened(n, s) },
 			OnSessionClosed: func(s *node.Session) { e.sessionClosed(n, s) },
 		},
-		Load: served.load, Grants: served.grants, Version: Version,
+		Load: served.load, Grants: served.grants, Refused: served.forget, Version: Version,
 	})
 	if err != nil {
 		return configError(err)
@@ -270,13 +279,14 @@ func (e *Environment) reload(n, req int64, text []byte) {
 	e.run(func() {
 		served.reloading.Lock()
 		defer served.reloading.Unlock()
-		before := served.replace(members)
+		served.replace(members)
 		done, err := server.Reload()
 		if err != nil {
-			served.restore(before)
+			served.forget()
 			fail(configError(err))
 			return
 		}
+		served.keep()
 		output, err := json.Marshal(map[string]any{"output": done})
 		if err != nil {
 			fail(err)

@@ -24,6 +24,9 @@ type ServerConfig struct {
 	// Grants, if set, gives authorized keys beside those of the configuration, each time
 	// that it is loaded. An error is one of the configuration.
 	Grants func() ([]auth.Grant, error)
+	// Refused, if set, is called when a reload has failed: what was given for that reload
+	// alone is forgotten, and Load and Grants are asked again what the files do not grant.
+	Refused func()
 	// Home is the state folder, whose files are used where the configuration names
 	// none; "" for none.
 	Home string
@@ -264,6 +267,10 @@ func (s *Server) reload() (Reloaded, error) {
 	if err != nil {
 		for _, e := range each(err) {
 			log.Error("the configuration stays as it was", "error", e.Error())
+		}
+		if s.cfg.Refused != nil {
+			s.cfg.Refused()
+			next, _ = s.cfg.Load()
 		}
 		if ended := s.restrict(next); ended > 0 {
 			log.Warn("what the new files do not grant was revoked", "ended", ended)
