@@ -214,7 +214,7 @@ func (c *workerCmd) greet(a *app, registry *call.Registry) error {
 	}
 	var list []offered
 	for _, spec := range registry.Specs() {
-		if ns := spec.Namespace(); ns == "services" || ns == "node" {
+		if ns := spec.FirstPart(); ns == "services" || ns == "node" {
 			continue
 		}
 		list = append(list, offered{"/" + c.Name + spec.Name, spec.Type, append(slices.Clone(spec.AccessControl.RequiredScopes), spec.AccessControl.RequiredScopesAny...)})

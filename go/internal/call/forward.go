@@ -1,10 +1,8 @@
 package call
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
@@ -21,12 +19,12 @@ type forward struct {
 }
 
 // pass takes a request for an operation of another node.
-func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch) {
+func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Remote, owned bool, b *batch) {
 	if p.hops >= MaxHops {
 		s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
 		return
 	}
-	identity, err := s.caller(&p)
+	identity, err := s.caller(&p, forwarded)
 	if err != nil {
 		s.refuse(id, err)
 		return
@@ -34,13 +32,14 @@ func (s *Session) pass(id string, p params, remote *Remote, owned bool, b *batch
 	f := &forward{remote: remote}
 	f.session, f.registry, f.op, f.id = s, s.cfg.Registry, &remote.operation, id
 	f.identity, f.forwarded = identity, p.forwarded != nil
+	p.forwarded = nil
 	f.params, f.credit = p, p.window
 	f.out = outgoing{session: remote.session, kind: Single, relay: f}
 	if p.windowed || remote.spec.Type == TypeSubscription {
 		f.out.kind = Stream
 	}
 	// Of a large input the resource is looked up on a goroutine of its own.
-	inline := p.authToken == "" && (remote.spec.AccessControl.ResourceType == "" || len(p.input) <= inlineInput)
+	inline := !p.tokened && (remote.spec.AccessControl.ResourceType == "" || len(p.input) <= inlineInput)
 	if !inline {
 		f.held = len(p.input) // kept until it is sent on
 	}
@@ -74,10 +73,7 @@ func (f *forward) start(b *batch) {
 	if r.late() {
 		return
 	}
-	identity := r.params.forwarded
-	if identity == nil {
-		identity = r.session.identityText(r.identity)
-	}
+	identity := r.session.identityText(r.identity) // as it was read, also where another head has passed it on
 	target := f.remote.session
 	size := len(r.params.input) + len(f.remote.name) + len(identity) + len(r.params.metadata)
 	r.mu.Lock()
@@ -99,7 +95,7 @@ func (f *forward) start(b *batch) {
 	}
 	r.relay = &f.out
 	// They were parts of a frame whose buffer is used again.
-	r.params.input, r.params.metadata, r.params.forwarded = nil, nil, nil
+	r.params.input, r.params.metadata = nil, nil
 	r.mu.Unlock()
 	if out != nil {
 		b.touch(out)
@@ -115,7 +111,7 @@ func (f *forward) appendRequest(dst, identity []byte) []byte {
 	dst = wire.AppendText(dst, f.remote.name)
 	dst = append(append(dst, `,"input":`...), p.input...)
 	if !p.deadline.IsZero() {
-		dst = strconv.AppendInt(append(dst, `,"deadline":`...), p.deadline.UnixMilli(), 10)
+		dst = appendTimeout(dst, p.deadline) // what is left once this node has kept it for a while
 	}
 	if p.idleTimeout > 0 {
 		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), p.idleTimeout.Milliseconds(), 10)
@@ -241,71 +237,3 @@ func tooLarge(what, operation string, size int) *Error {
 }
 
 func errNoAnswer() *Error { return Errorf(Internal, "the operation ended without an answer") }
-
-// caller returns on whose behalf a request is made: the other side of the session,
-// or whom a head that this node has pinned passes it on for.
-func (s *Session) caller(p *params) (*auth.Identity, *Error) {
-	switch {
-	case p.forwarded == nil:
-		return s.id.Load(), nil
-	case !s.cfg.TrustForwarded:
-		return nil, Errorf(Forbidden, "forwardedFor is believed only of a head whose key this node has pinned in the address that it connects to")
-	case p.authToken != "":
-		return nil, Errorf(InvalidInput, "a request that is forwarded for another identity may not carry a token")
-	}
-	return s.identities.parse(p.forwarded)
-}
-
-// identityText gives an identity as forwardedFor.
-func (s *Session) identityText(id *auth.Identity) []byte {
-	if id == nil {
-		return []byte("null")
-	}
-	return s.identities.text(id)
-}
-
-// identityCache spares decoding and encoding the same few identities for each
-// request that is passed on. Identities are never changed once they are made.
-type identityCache struct {
-	mu     sync.Mutex
-	parsed map[string]*auth.Identity
-	last   *auth.Identity
-	encode []byte // last as JSON
-}
-
-const (
-	maxIdentities   = 256     // that are remembered of one session
-	maxIdentityText = 4 << 10 // bytes of one that is remembered
-)
-
-func (c *identityCache) parse(text []byte) (*auth.Identity, *Error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id, ok := c.parsed[string(text)]; ok {
-		return id, nil
-	}
-	id, ok := parseIdentity(text)
-	if !ok {
-		return nil, Errorf(InvalidInput, "the request's member %q is malformed", "forwardedFor")
-	}
-	if len(text) <= maxIdentityText {
-		if c.parsed == nil || len(c.parsed) >= maxIdentities {
-			c.parsed = map[string]*auth.Identity{}
-		}
-		c.parsed[string(text)] = id
-	}
-	return id, nil
-}
-
-func (c *identityCache) text(id *auth.Identity) []byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if id != c.last {
-		text, err := json.Marshal(id)
-		if err != nil {
-			text = []byte("null") // strings alone: it does not fail
-		}
-		c.last, c.encode = id, text
-	}
-	return c.encode
-}

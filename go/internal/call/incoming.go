@@ -16,10 +16,15 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		s.refuse(id, bad)
 		return
 	}
+	trusted, bad := s.checkForwarded(&p)
+	if bad != nil {
+		s.refuse(id, bad)
+		return
+	}
 	op := s.cfg.Registry.lookup(p.operation)
 	if op == nil {
 		if remote := s.cfg.Registry.remote(p.operation); remote != nil {
-			s.pass(id, p, remote, owned, b)
+			s.pass(id, p, trusted, remote, owned, b)
 			return
 		}
 	}
@@ -27,7 +32,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		s.refuse(id, errNotFound(p.operation))
 		return
 	}
-	identity, err := s.caller(&p)
+	identity, err := s.caller(&p, trusted)
 	if err != nil {
 		s.refuse(id, err)
 		return
@@ -44,7 +49,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 		return
 	}
 	r.observe()
-	if p.authToken == "" && len(p.input) <= inlineInput {
+	if !p.tokened && len(p.input) <= inlineInput {
 		if !r.admit() {
 			return
 		}
@@ -134,7 +139,7 @@ func (r *Request) serve() {
 // verify puts the identity of the request's own token, if it has one, in place of
 // the session's.
 func (r *Request) verify() bool {
-	if r.params.authToken == "" {
+	if !r.params.tokened {
 		return true
 	}
 	identity, err := r.session.verifyToken(r.params.authToken)

@@ -393,7 +393,7 @@ func appendRequest(dst []byte, operation string, input []byte, window int, opts 
 		dst = append(dst, input...)
 	}
 	if !opts.Deadline.IsZero() {
-		dst = strconv.AppendInt(append(dst, `,"deadline":`...), opts.Deadline.UnixMilli(), 10)
+		dst = appendTimeout(dst, opts.Deadline)
 	}
 	if opts.IdleTimeout > 0 {
 		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), opts.IdleTimeout.Milliseconds(), 10)

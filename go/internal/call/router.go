@@ -2,8 +2,6 @@ package call
 
 import (
 	"fmt"
-	"path"
-	"strings"
 
 	"github.com/alkdev/alknet/go/internal/auth"
 )
@@ -64,7 +62,7 @@ func (o *Remote) Name() string { return o.name }
 // Namespace returns what stands before the last segment of the operation's name:
 // "dev1/fs" of /dev1/fs/read, as Request.Invoke takes it.
 func (o *Remote) Namespace() string {
-	return strings.TrimPrefix(path.Dir(o.spec.Name), "/")
+	return namespaceOf(o.spec.Name)
 }
 
 // SetRouter has the registry pass requests on for operations that it does not hold

@@ -46,26 +46,55 @@ type AccessControl struct {
 	ResourceIDPath string `json:"resourceIdPath,omitempty"`
 }
 
-var (
-	namePattern = regexp.MustCompile(`^/[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)+$`)
-	codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
-)
+var codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 
 // maxName bounds an operation's name, in bytes.
 const maxName = 256
 
 // CheckName reports why name is not an operation's name, or nil.
 func CheckName(name string) error {
-	if len(name) > maxName || !namePattern.MatchString(name) {
+	if !isName(name) {
 		return fmt.Errorf("operation name %.80q: want /namespace/operation, each part of letters, digits, '_', '.' and '-'", name)
 	}
 	return nil
 }
 
-// Namespace returns the first segment of the operation's name.
-func (s *OperationSpec) Namespace() string {
-	ns, _, _ := strings.Cut(strings.TrimPrefix(s.Name, "/"), "/")
-	return ns
+// isName reports whether name is at most maxName bytes of /part/part…, each part
+// [A-Za-z0-9][A-Za-z0-9_.-]*.
+func isName(name string) bool {
+	if len(name) > maxName || len(name) == 0 || name[0] != '/' {
+		return false
+	}
+	parts, first := 0, false
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c == '/':
+			if first { // the part before is empty
+				return false
+			}
+			parts, first = parts+1, true
+		case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9':
+			first = false
+		case first || c != '_' && c != '.' && c != '-':
+			return false
+		}
+	}
+	return parts >= 2 && !first
+}
+
+// Namespace returns what invoke takes as the namespace: the name without its first
+// slash and its last part, "dev1/fs" of "/dev1/fs/read".
+func (s *OperationSpec) Namespace() string { return namespaceOf(s.Name) }
+
+// FirstPart returns the first part of the operation's name.
+func (s *OperationSpec) FirstPart() string {
+	first, _, _ := strings.Cut(strings.TrimPrefix(s.Name, "/"), "/")
+	return first
+}
+
+func namespaceOf(name string) string {
+	return strings.TrimPrefix(name[:max(0, strings.LastIndexByte(name, '/'))], "/")
 }
 
 // normalize fills in defaults and reports the first thing that is wrong.

@@ -288,7 +288,7 @@ func (m *membership) wait(ctx context.Context) error {
 func (c *Client) offers(session *Session) []route.Operation {
 	operations := []route.Operation{}
 	for _, spec := range c.cfg.Registry.Specs() {
-		ns := spec.Namespace()
+		ns := spec.FirstPart()
 		if spec.Visibility == call.VisibilityInternal || ns == "services" || ns == "head" || spec.Name == route.LeftOperation {
 			continue
 		}

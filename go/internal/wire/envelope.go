@@ -47,7 +47,7 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 			seenType = true
 			text, ok := text(value)
 			if !ok && badMember == nil {
-				badMember = protocolError(ClassShape, `the member "type" is not a string`)
+				badMember = protocolError(ClassShape, `the member "type" is not a string of Unicode text`)
 			}
 			env.Type = text
 		case "id":
@@ -57,10 +57,10 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 			seenID = true
 			text, ok := text(value)
 			if !ok && badMember == nil {
-				badMember = protocolError(ClassShape, `the member "id" is not a string`)
+				badMember = protocolError(ClassShape, `the member "id" is not a string of Unicode text`)
 			}
-			if len(text) > MaxID && badMember == nil {
-				badMember = protocolError(ClassShape, "the id is longer than 128 bytes")
+			if ok && badMember == nil {
+				badMember = checkID(text)
 			}
 			env.ID = text
 		case "payload":
@@ -72,6 +72,9 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 		return nil
 	})
 	if err != nil {
+		if s.deep {
+			err = protocolError(ClassJSON, "the frame has more than 512 levels of JSON")
+		}
 		return Envelope{}, err
 	}
 	s.skipSpace()
@@ -91,6 +94,20 @@ func ParseEnvelope(body []byte) (Envelope, error) {
 		return Envelope{}, err
 	}
 	return env, nil
+}
+
+// checkID says what is wrong with an id: it is "", for the session, or at most MaxID
+// visible characters of ASCII, which no log or terminal misreads.
+func checkID(id string) *ProtocolError {
+	if len(id) > MaxID {
+		return protocolError(ClassShape, "the id is longer than 128 bytes")
+	}
+	for i := range len(id) {
+		if id[i] < 0x21 || id[i] > 0x7e {
+			return protocolError(ClassShape, "the id has other characters than %x21-7E")
+		}
+	}
+	return nil
 }
 
 // Members calls visit for each member of the JSON object text, in order, with
@@ -188,12 +205,14 @@ func nameOf(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return raw[1 : len(raw)-1]
 	}
-	decoded, _ := text(raw)
+	var decoded string
+	_ = json.Unmarshal(raw, &decoded) // the scanner has seen that it is a string
 	return []byte(decoded)
 }
 
-// Text decodes a raw JSON string and reports whether raw is one. Only a string
-// with escapes goes through encoding/json.
+// Text decodes a raw JSON string and reports whether raw is one and Unicode text: a
+// lone surrogate has no UTF-8, and two texts that differ in one would be the same. Only
+// a string with escapes goes through encoding/json.
 func Text(raw []byte) (string, bool) { return text(raw) }
 
 func text(raw []byte) (string, bool) {
@@ -202,6 +221,9 @@ func text(raw []byte) (string, bool) {
 	}
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return known(raw[1 : len(raw)-1]), true
+	}
+	if loneSurrogate(raw) {
+		return "", false
 	}
 	var decoded string
 	if err := json.Unmarshal(raw, &decoded); err != nil {

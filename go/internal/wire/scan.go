@@ -5,14 +5,11 @@ import (
 	"math/bits"
 )
 
-// maxDepth bounds the nesting of a JSON text: as deep as encoding/json goes, so
-// that whatever passes here can be decoded by the node behind it.
-const maxDepth = 10_000
-
 // scanner walks a JSON text (RFC 8259) without decoding or copying anything.
 type scanner struct {
 	data []byte
 	pos  int
+	deep bool // it is nested more deeply than MaxDepth
 }
 
 func isSpace(c byte) bool {
@@ -37,9 +34,11 @@ func (s *scanner) value() bool {
 		switch c := s.data[s.pos]; c {
 		case '{', '[':
 			s.pos++
-			if !nest.push(c == '{') {
+			if nest.depth >= MaxDepth-1 { // the object around the value is the first level
+				s.deep = true
 				return false
 			}
+			nest.push(c == '{')
 			s.skipSpace()
 			if s.pos >= len(s.data) {
 				return false
@@ -226,10 +225,7 @@ type bitStack struct {
 	depth int
 }
 
-func (b *bitStack) push(object bool) bool {
-	if b.depth >= maxDepth {
-		return false
-	}
+func (b *bitStack) push(object bool) {
 	if b.depth > 0 && b.depth%64 == 0 {
 		b.high = append(b.high, b.low)
 		b.low = 0
@@ -239,7 +235,6 @@ func (b *bitStack) push(object bool) bool {
 		b.low |= 1
 	}
 	b.depth++
-	return true
 }
 
 func (b *bitStack) top() bool { return b.low&1 == 1 }

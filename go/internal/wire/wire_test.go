@@ -140,13 +140,63 @@ func TestNumbersPassUnchanged(t *testing.T) {
 }
 
 func TestDepth(t *testing.T) {
-	nested := func(n int) string { return strings.Repeat(`{"a":[`, n/2) + strings.Repeat(`]}`, n/2) }
-	frame := func(payload string) []byte { return []byte(`{"type":"a","id":"1","payload":` + payload + `}`) }
-	if _, err := ParseEnvelope(frame(nested(maxDepth))); err != nil {
-		t.Errorf("%d levels: %v", maxDepth, err)
+	nested := func(n int) string {
+		return strings.Repeat(`{"a":[`, n/2) + strings.Repeat(`[`, n%2) + strings.Repeat(`]`, n%2) + strings.Repeat(`]}`, n/2)
 	}
-	if _, err := ParseEnvelope(frame(nested(maxDepth + 2))); err == nil {
-		t.Errorf("%d levels were accepted", maxDepth+2)
+	for _, c := range []struct {
+		levels int
+		ok     bool
+	}{{MaxDepth, true}, {MaxDepth + 1, false}, {10_000, false}} {
+		_, err := ParseEnvelope([]byte(`{"type":"a","id":"1","payload":` + nested(c.levels-1) + `}`))
+		if c.ok != (err == nil) || err != nil && !strings.Contains(err.Error(), "512 levels") {
+			t.Errorf("a frame of %d levels: %v", c.levels, err)
+		}
+	}
+	for text, deep := range map[string]bool{
+		nested(MaxDepth - 2): false, nested(MaxDepth - 1): true,
+		`["` + strings.Repeat("[", 2000) + `"]`:                    false,
+		`["\"` + strings.Repeat(",[]", 2000) + `,""[[` + `"]`:      false,
+		`[` + strings.Repeat(`[],`, 2000) + nested(MaxDepth) + `]`: true,
+	} {
+		if TooDeep([]byte(text)) != deep {
+			t.Errorf("%.40s of %d bytes: too deep is %v", text, len(text), !deep)
+		}
+	}
+}
+
+func TestIDs(t *testing.T) {
+	for id, ok := range map[string]bool{
+		``: true, `1`: true, `!~`: true, `\u0061`: true, `a b`: false, `\u0000`: false, `\u007f`: false, `é`: false,
+		`\ud800`: false, `\udc00`: false, `\udc00\ud800`: false, `\ud83d\ude00`: false,
+	} {
+		if _, err := ParseEnvelope([]byte(`{"type":"a","id":"` + id + `","payload":null}`)); (err == nil) != ok {
+			t.Errorf("id %q: %v", id, err)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for raw, ok := range map[string]bool{
+		`"\ud83d\ude00"`: true, `"\\ud800"`: true, `"\uD83D\uDE00x"`: true, `"\ud7ff\ue000"`: true,
+		`"\ud800"`: false, `"\uDBFFx"`: false, `"\ud800\n"`: false, `"\ud83d\ud83d\ude00"`: false, `"\\\udfff"`: false, `1`: false,
+	} {
+		if _, got := Text([]byte(raw)); got != ok {
+			t.Errorf("%s: %v", raw, got)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	var names Names
+	for i := range 20 {
+		if !names.Add([]byte(strings.Repeat("x", i))) {
+			t.Errorf("name %d is taken for one that is there", i)
+		}
+	}
+	for i := range 20 {
+		if names.Add([]byte(strings.Repeat("x", i))) {
+			t.Errorf("name %d is not found", i)
+		}
 	}
 }
 
