@@ -60,6 +60,9 @@ type RejectError struct {
 	// Claimed is the id that the credential would have given, as far as it could be
 	// read: a fingerprint, or the prefix of an API key.
 	Claimed string
+	// Skew is how far a token's time is ahead of this clock, where that is why it was
+	// refused and its signature is right: two clocks differ, or the token is old.
+	Skew time.Duration
 }
 
 func reject(reason string) *RejectError { return &RejectError{Reason: reason} }
@@ -68,7 +71,7 @@ func reject(reason string) *RejectError { return &RejectError{Reason: reason} }
 func claimed(id *Identity, err error, claim string) (*Identity, error) {
 	var rejected *RejectError
 	if errors.As(err, &rejected) {
-		return nil, &RejectError{rejected.Reason, claim}
+		return nil, &RejectError{rejected.Reason, claim, rejected.Skew}
 	}
 	return id, err
 }

@@ -189,15 +189,21 @@ func (s *KeySet) checkToken(set *keys, token Token, key ed25519.PublicKey) error
 	now, made := uint64(s.now().Unix()), token.Timestamp()
 	switch {
 	case made > now+tokenWindow:
-		return reject("token-of-the-future")
+		return &RejectError{Reason: "token-of-the-future", Skew: skewOf(made, now)}
 	case now > made && now-made > tokenWindow:
-		return reject("token-expired")
+		return &RejectError{Reason: "token-expired", Skew: -skewOf(now, made)}
 	case set.replays != nil:
 		if reason := set.replays.take(token, int64(now)); reason != "" {
 			return reject(reason)
 		}
 	}
 	return nil
+}
+
+// skewOf is the time between two times in Unix seconds, at most 100 years.
+func skewOf(later, earlier uint64) time.Duration {
+	const most = 100 * 365 * 24 * 60 * 60
+	return time.Duration(min(later-earlier, most)) * time.Second
 }
 
 func (s *KeySet) fromAPIKey(set *keys, prefix string, hash [sha256.Size]byte) (*Identity, error) {

@@ -131,7 +131,7 @@ func (s *Session) fail(err *Error, told string) {
 		alive.Stop()
 	}
 	s.out.abandon()
-	_ = s.link.Close(told)
+	s.hangUp(told)
 	lost := err
 	if lost.Code != Unavailable {
 		lost = Errorf(Unavailable, "the session ended: %s", err.Message)
@@ -148,8 +148,39 @@ func (s *Session) fail(err *Error, told string) {
 	s.cancel()
 }
 
+// lingerTime is how long a side reads on after its last frame.
+const lingerTime = time.Second
+
+// hangUp closes the link after the last frame. On a byte stream, to close at once while
+// the other side still writes would have its system drop what it has not read yet, the
+// last frame included (RFC 9112, section 9.6). So the writing side ends first, and what
+// still comes is dropped, until the other side has closed or lingerTime has passed. It
+// does not wait.
+func (s *Session) hangUp(told string) {
+	half, ok := s.link.(HalfCloser)
+	if !ok || s.abrupt.Load() {
+		_ = s.link.Close(told)
+		return
+	}
+	s.deaf.Store(true)
+	s.work.Go(func() {
+		late := time.AfterFunc(lingerTime, func() { _ = s.link.Close(told) })
+		defer late.Stop()
+		if half.CloseWrite() == nil {
+			_, _ = io.Copy(io.Discard, readOnly{s.link})
+		}
+		_ = s.link.Close(told)
+	})
+}
+
+// readOnly hides what else a link can do.
+type readOnly struct{ io.Reader }
+
 // breach ends the session because the other side broke the protocol, and tells it.
 func (s *Session) breach(err error) {
+	if s.Err() != nil {
+		return // it has ended, and this is the end of what was read after that
+	}
 	e := Errorf(ProtocolError, "%s", err.Error())
 	s.cfg.Logger.Warn("session ended", "code", ProtocolError, "reason", err.Error())
 	s.out.addBuilt(wire.Failed, "", e.AppendJSON)
@@ -166,6 +197,7 @@ func (s *Session) writeFailed(o *output, err error) {
 
 // lost ends the session because its link did.
 func (s *Session) lost(err error) {
+	s.abrupt.Store(true)
 	if errors.Is(err, io.EOF) {
 		s.fail(Errorf(Unavailable, "the other node has closed the session"), "")
 		return
@@ -185,7 +217,7 @@ func closeReason(err error) *Error {
 		return nil
 	}
 	code, message, ok := strings.Cut(closed.CloseReason(), ": ")
-	if !ok || !codePattern.MatchString(code) {
+	if !ok || !isCode(code) {
 		return nil
 	}
 	return Errorf(Code(code), "%s", message)

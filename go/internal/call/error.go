@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (e *Error) AppendJSON(dst []byte) []byte {
 	} else {
 		dst = append(dst, `,"retryable":false`...)
 	}
-	if len(e.Details) > 0 && json.Valid(e.Details) {
+	if len(e.Details) > 0 && json.Valid(e.Details) && !wire.TooDeep(e.Details) {
 		dst = append(dst, `,"details":`...)
 		dst = append(dst, e.Details...)
 	}
@@ -78,16 +79,70 @@ func (e *Error) MarshalJSON() ([]byte, error) { return e.AppendJSON(nil), nil }
 // parseError reads an error object of the other side. A malformed one is an
 // INTERNAL error rather than a reason to distrust the session.
 func parseError(payload []byte) *Error {
-	var raw struct {
-		Code      Code            `json:"code"`
-		Message   string          `json:"message"`
-		Retryable bool            `json:"retryable"`
-		Details   json.RawMessage `json:"details"`
-	}
-	if err := json.Unmarshal(payload, &raw); err != nil || !codePattern.MatchString(string(raw.Code)) {
+	var e Error
+	ok := true
+	var names wire.Names
+	whole := wire.Members(payload, func(name, value []byte) {
+		switch string(name) {
+		case "code":
+			var code string
+			code, _ = wire.Text(value)
+			e.Code = Code(code)
+			ok = ok && names.Add(name)
+		case "message":
+			_ = json.Unmarshal(value, &e.Message)
+		case "retryable":
+			e.Retryable = string(value) == "true"
+		case "details":
+			e.Details = nil
+			if string(value) != "null" {
+				e.Details = bytes.Clone(value)
+			}
+		}
+	})
+	if !whole || !ok || !isCode(string(e.Code)) {
 		return Errorf(Internal, "the other node answered with an error that has no code")
 	}
-	return &Error{Code: raw.Code, Message: raw.Message, Retryable: raw.Retryable, Details: raw.Details}
+	return &e
+}
+
+// checkShape says what is wrong with the payload of an answer, as far as a node that
+// sends it on reads it: the caller must be able to rely on that much.
+func checkShape(env wire.Envelope) *Error {
+	switch {
+	case env.Payload[0] != '{':
+		return Errorf(Internal, "the other node answered with what is not an object")
+	case env.Type == wire.Failed && !hasCode(env.Payload):
+		return Errorf(Internal, "the other node answered with an error that has no code")
+	}
+	return nil
+}
+
+func hasCode(payload []byte) bool {
+	n, ok := 0, false
+	wire.Members(payload, func(name, value []byte) {
+		if string(name) == "code" {
+			code, text := wire.Text(value)
+			n, ok = n+1, text && isCode(code)
+		}
+	})
+	return n == 1 && ok
+}
+
+// maxCode bounds a code, in bytes.
+const maxCode = 64
+
+// isCode reports whether code matches [A-Z][A-Z0-9_]{0,63}.
+func isCode(code string) bool {
+	if code == "" || len(code) > maxCode || code[0] < 'A' || code[0] > 'Z' {
+		return false
+	}
+	for i := range len(code) {
+		if c := code[i]; (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return true
 }
 
 // ParseError reads an error object, as a handler of another language gives it.
@@ -98,7 +153,7 @@ func ParseError(payload []byte) *Error { return parseError(payload) }
 func public(err error) *Error {
 	var e *Error
 	switch {
-	case errors.As(err, &e):
+	case errors.As(err, &e) && isCode(string(e.Code)):
 		return e
 	case errors.Is(err, context.DeadlineExceeded):
 		return Errorf(Timeout, "the operation did not finish in time")

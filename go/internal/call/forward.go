@@ -19,15 +19,13 @@ type forward struct {
 }
 
 // pass takes a request for an operation of another node.
-func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Remote, owned bool, b *batch) {
+func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Remote, owned bool, b *batch) error {
 	if p.hops >= MaxHops {
-		s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
-		return
+		return s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
 	}
 	identity, err := s.caller(&p, forwarded)
 	if err != nil {
-		s.refuse(id, err)
-		return
+		return s.refuse(id, err)
 	}
 	f := &forward{remote: remote}
 	f.session, f.registry, f.op, f.id = s, s.cfg.Registry, &remote.operation, id
@@ -44,13 +42,12 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 		f.held = len(p.input) // kept until it is sent on
 	}
 	if err := s.remember(&f.Request); err != nil {
-		s.refuse(id, err)
-		return
+		return s.refuse(id, err)
 	}
 	f.observe()
 	if inline {
 		f.start(b)
-		return
+		return nil
 	}
 	if !owned {
 		f.params.own()
@@ -61,6 +58,7 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 			f.start(nil)
 		}
 	}()
+	return nil
 }
 
 // start checks access and sends the request on.

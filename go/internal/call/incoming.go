@@ -10,32 +10,27 @@ import (
 // requested takes a request of the other side: it is registered here, in the order
 // of arrival, and checked and handled on a goroutine of its own, unless nothing
 // about it can take long.
-func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
+func (s *Session) requested(id string, payload []byte, owned bool, b *batch) error {
 	p, bad := parseParams(payload)
 	if bad != nil {
-		s.refuse(id, bad)
-		return
+		return s.refuse(id, bad)
 	}
 	trusted, bad := s.checkForwarded(&p)
 	if bad != nil {
-		s.refuse(id, bad)
-		return
+		return s.refuse(id, bad)
 	}
 	op := s.cfg.Registry.lookup(p.operation)
 	if op == nil {
 		if remote := s.cfg.Registry.remote(p.operation); remote != nil {
-			s.pass(id, p, trusted, remote, owned, b)
-			return
+			return s.pass(id, p, trusted, remote, owned, b)
 		}
 	}
 	if op == nil || op.spec.Visibility != VisibilityExternal {
-		s.refuse(id, errNotFound(p.operation))
-		return
+		return s.refuse(id, errNotFound(p.operation))
 	}
 	identity, err := s.caller(&p, trusted)
 	if err != nil {
-		s.refuse(id, err)
-		return
+		return s.refuse(id, err)
 	}
 	forwarded := p.forwarded != nil
 	p.forwarded = nil
@@ -45,25 +40,25 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) {
 	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: len(p.input)}
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
-		s.refuse(id, err)
-		return
+		return s.refuse(id, err)
 	}
 	r.observe()
 	if !p.tokened && len(p.input) <= inlineInput {
 		if !r.admit() {
-			return
+			return nil
 		}
 		if op.handler.immediate() {
 			op.handler.serve(r)
 		} else {
 			go op.handler.serve(r)
 		}
-		return
+		return nil
 	}
 	go func() {
 		defer s.recover()
 		r.serve()
 	}()
+	return nil
 }
 
 func errNotFound(operation string) *Error {
@@ -80,12 +75,12 @@ func (s *Session) remember(r *Request) *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
+	case s.incoming[r.id] != nil:
+		return errIDInUse // refuse makes it the session's
 	case s.err != nil:
 		return s.err
 	case s.closing:
 		return Errorf(Unavailable, "the node is shutting down")
-	case s.incoming[r.id] != nil:
-		return Errorf(Conflict, "a request with this id is still open")
 	case len(s.incoming) >= s.cfg.Limits.MaxInFlight:
 		return Errorf(ResourceExhausted, "%d requests of this session are in flight: wait for an answer", len(s.incoming))
 	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
@@ -204,11 +199,22 @@ func (r *Request) reject(err *Error) {
 	_ = r.finish(nil, func() { r.tellFailed(err) }, kick)
 }
 
-// refuse answers a request that never became one.
-func (s *Session) refuse(id string, err *Error) {
+// errIDInUse ends the session: an answer under such an id could not say which of the
+// two requests it means.
+var errIDInUse = Errorf(ProtocolError, "the id of a request is in use")
+
+// refuse answers a request that never became one. The error is the session's.
+func (s *Session) refuse(id string, err *Error) error {
+	s.mu.Lock()
+	inUse := s.incoming[id] != nil
+	s.mu.Unlock()
+	if inUse {
+		return &wire.ProtocolError{Class: wire.ClassShape, Reason: errIDInUse.Message}
+	}
 	if o := s.cfg.Registry.observer.Load(); o != nil {
 		(*o).Refused(s, err)
 	}
 	s.out.addBuilt(wire.Failed, id, err.AppendJSON)
 	s.out.kick()
+	return nil
 }

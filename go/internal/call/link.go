@@ -27,6 +27,12 @@ type EagerLink interface {
 	TryWrite(p []byte) (ok bool, err error)
 }
 
+// HalfCloser is a Link that can end its writing side alone. An error means that it
+// cannot.
+type HalfCloser interface {
+	CloseWrite() error
+}
+
 // StreamLink is a Link with further streams, which spare a subscription from
 // waiting for another one's lost packets.
 type StreamLink interface {

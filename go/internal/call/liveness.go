@@ -13,6 +13,9 @@ type watched struct{ s *Session }
 
 func (w watched) Read(p []byte) (int, error) {
 	n, err := w.s.link.Read(p)
+	for w.s.deaf.Load() && err == nil { // see hangUp
+		n, err = w.s.link.Read(p)
+	}
 	if n > 0 {
 		w.s.lastRead.Store(time.Now().UnixNano())
 	}
@@ -26,6 +29,7 @@ func (s *Session) probe() {
 	heard := s.lastRead.Load()
 	silent := time.Since(time.Unix(0, heard))
 	if silent >= s.cfg.Limits.DeadAfter && s.asked > heard {
+		s.abrupt.Store(true)
 		s.fail(Errorf(Unavailable, "the other node has been silent for %d s", int(silent.Seconds())), "silent for too long")
 		return
 	}
@@ -48,6 +52,7 @@ func (s *Session) probe() {
 type farewell struct {
 	id      string
 	streams int64
+	late    *time.Timer
 }
 
 // maxFarewells bounds the pings that wait.
@@ -55,15 +60,19 @@ const maxFarewells = 16
 
 func (s *Session) pinged(env wire.Envelope) {
 	var streams int64
-	wire.Members(env.Payload, func(name, value []byte) {
-		if string(name) == "streams" {
-			streams, _ = number(value)
-		}
-	})
+	if _, has := s.link.(StreamLink); has {
+		wire.Members(env.Payload, func(name, value []byte) {
+			if string(name) == "streams" {
+				streams, _ = number(value)
+			}
+		})
+	}
 	s.mu.Lock()
-	wait := streams > s.streamsIn && len(s.farewells) < maxFarewells
+	wait := streams > s.streamsIn && len(s.farewells) < maxFarewells && s.err == nil
 	if wait {
-		s.farewells = append(s.farewells, farewell{env.ID, streams})
+		f := &farewell{id: env.ID, streams: streams}
+		f.late = time.AfterFunc(farewellTime, func() { s.pongDue(func(other *farewell) bool { return other == f }) })
+		s.farewells = append(s.farewells, f)
 	}
 	s.mu.Unlock()
 	if !wait {
@@ -73,18 +82,27 @@ func (s *Session) pinged(env wire.Envelope) {
 
 // streamEnded counts a stream of the other side whose frames are all handled.
 func (s *Session) streamEnded() {
-	var due []string
 	s.mu.Lock()
 	s.streamsIn++
-	s.farewells = slices.DeleteFunc(s.farewells, func(f farewell) bool {
-		if s.streamsIn < f.streams {
+	ended := s.streamsIn
+	s.mu.Unlock()
+	s.pongDue(func(f *farewell) bool { return ended >= f.streams })
+}
+
+// pongDue answers the pings that wait and are due.
+func (s *Session) pongDue(due func(*farewell) bool) {
+	var ids []string
+	s.mu.Lock()
+	s.farewells = slices.DeleteFunc(s.farewells, func(f *farewell) bool {
+		if !due(f) {
 			return false
 		}
-		due = append(due, f.id)
+		f.late.Stop()
+		ids = append(ids, f.id)
 		return true
 	})
 	s.mu.Unlock()
-	for _, id := range due {
+	for _, id := range ids {
 		s.pong(id)
 	}
 }

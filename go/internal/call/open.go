@@ -10,13 +10,56 @@ import (
 	"github.com/alkdev/alknet/go/internal/wire"
 )
 
-// openRequest and openAnswer are the payloads of session.open and session.opened.
+// openRequest is the payload of session.open. nil is a member that is absent: an empty
+// token is a token.
 type openRequest struct {
-	Token       string `json:"token,omitempty"`
-	Certificate string `json:"certificate,omitempty"` // "ssh-ed25519-cert-v01@openssh.com AAAA…"
-	Agent       string `json:"agent,omitempty"`
+	Token       *string `json:"token,omitempty"`
+	Certificate *string `json:"certificate,omitempty"` // "ssh-ed25519-cert-v01@openssh.com AAAA…"
+	Agent       string  `json:"agent,omitempty"`
 }
 
+// maxAgent bounds what a side says of its software, in bytes.
+const maxAgent = 256
+
+// parseOpen reads a session.open. null is as if the member were absent.
+func parseOpen(env wire.Envelope) (req openRequest, err *Error) {
+	if env.ID != "" {
+		return req, Errorf(ProtocolError, "the id of session.open is not empty")
+	}
+	var names wire.Names
+	member := func(name, value []byte) (ok bool) {
+		text, ok := wire.Text(value)
+		if string(value) == "null" {
+			return true
+		}
+		switch string(name) {
+		case "token":
+			req.Token = &text
+		case "certificate":
+			req.Certificate = &text
+		case "agent":
+			req.Agent, ok = text, ok && len(text) <= maxAgent
+		}
+		return ok
+	}
+	if !wire.Members(env.Payload, func(name, value []byte) {
+		switch string(name) {
+		case "token", "certificate", "agent":
+			switch {
+			case err != nil:
+			case !names.Add(name):
+				err = Errorf(ProtocolError, "the member %q of session.open occurs twice", name)
+			case !member(name, value):
+				err = Errorf(ProtocolError, "the member %q of session.open is malformed", name)
+			}
+		}
+	}) {
+		err = Errorf(ProtocolError, "the payload of session.open is not an object")
+	}
+	return req, err
+}
+
+// openAnswer is the payload of session.opened.
 type openAnswer struct {
 	Node     string         `json:"node"`
 	Identity *auth.Identity `json:"identity"`
@@ -44,44 +87,52 @@ func Accept(ctx context.Context, link Link, cfg Config) (*Session, error) {
 	return s, nil
 }
 
-// abort closes a link whose session was never opened.
+// abort closes a link whose session was never opened, once.
 func (s *Session) abort(err *Error) {
-	s.out.addBuilt(wire.Failed, "", err.AppendJSON)
-	s.farewell()
-	s.out.abandon()
-	s.cancel()
-	_ = s.link.Close(err.Error())
+	s.refusing.Do(func() {
+		s.out.addBuilt(wire.Failed, "", err.AppendJSON)
+		s.farewell()
+		s.out.abandon()
+		s.cancel()
+		s.hangUp(err.Error())
+	})
 }
 
 func (s *Session) acceptOpen(ctx context.Context) *Error {
 	s.reader.SetLimit(maxOpenFrame)
-	env, err := s.firstFrame(ctx)
+	env, err := s.firstFrame(ctx, s.abort)
 	if err != nil {
 		return err
 	}
 	s.reader.SetLimit(s.cfg.Limits.MaxFrame)
 	if env.Type != wire.Open {
-		return errRefused() // the first frame must be session.open
+		return errRefused() // the first frame must be session.open: nothing else of it is looked at
 	}
-	return s.open(env.Payload)
+	req, err := parseOpen(env)
+	if err != nil {
+		return err
+	}
+	return s.open(req)
 }
 
 // open checks a session.open and answers it.
-func (s *Session) open(payload []byte) *Error {
-	var req openRequest
-	if err := json.Unmarshal(payload, &req); err != nil {
-		return Errorf(ProtocolError, "session.open is malformed")
-	}
+func (s *Session) open(req openRequest) *Error {
 	switch {
 	case s.cfg.KeyProven: // the key's own grant holds, also beside a certificate
-	case req.Certificate != "":
-		identity, err := s.verifyCertificate(req.Certificate, req.Token)
+	case req.Certificate != nil:
+		token := ""
+		if req.Token != nil {
+			if token = *req.Token; token == "" {
+				return errRefused()
+			}
+		}
+		identity, err := s.verifyCertificate(*req.Certificate, token)
 		if err != nil {
 			return err
 		}
 		s.id.Store(identity)
-	case req.Token != "":
-		identity, err := s.verifyToken(req.Token)
+	case req.Token != nil:
+		identity, err := s.verifyToken(*req.Token)
 		if err != nil {
 			return err
 		}
@@ -112,20 +163,18 @@ func (s *Session) verifyCertificate(certificate, token string) (*auth.Identity, 
 }
 
 // openedLate answers the session.open of a peer whose key was proven already: it
-// asks who it is taken for. Whoever sends a second one, or a token that does not
-// verify, is told and loses the session.
-func (s *Session) openedLate(payload []byte) {
-	var req openRequest
-	err := Errorf(ProtocolError, "session.open came twice")
-	if !s.opened.Load() {
-		if jsonErr := json.Unmarshal(payload, &req); jsonErr != nil {
-			err = Errorf(ProtocolError, "session.open is malformed")
-		} else if req.Token != "" {
-			// Requests may be running under the key's identity: it does not change now.
-			err = Errorf(ProtocolError, "session.open may carry a token only where the transport proves no key")
-		} else {
-			err = s.open(payload)
-		}
+// asks who it is taken for. A second one, or a token in it, ends the session.
+func (s *Session) openedLate(env wire.Envelope) {
+	req, err := parseOpen(env)
+	switch {
+	case s.opened.Load():
+		err = Errorf(ProtocolError, "session.open came twice")
+	case err != nil:
+	case req.Token != nil:
+		// Requests may be running under the key's identity: it does not change now.
+		err = Errorf(ProtocolError, "session.open may carry a token only where the transport proves no key")
+	default:
+		err = s.open(req)
 	}
 	if err != nil {
 		s.breach(errors.New(err.Message))
@@ -144,17 +193,25 @@ func errOpenStopped(ctx context.Context) *Error {
 	return Errorf(Aborted, "opening the session was stopped")
 }
 
-// firstFrame reads the one frame that opens a session, in time or not at all.
-func (s *Session) firstFrame(ctx context.Context) (wire.Envelope, *Error) {
-	timed, cancel := context.WithTimeout(ctx, s.cfg.Limits.OpenTimeout)
+// firstFrame reads the one frame that opens a session, in time or not at all: late is
+// called with the reason, and closes the link.
+func (s *Session) firstFrame(ctx context.Context, late func(*Error)) (wire.Envelope, *Error) {
+	limit := s.cfg.Limits.OpenTimeout
+	if since := s.cfg.Established; !since.IsZero() {
+		limit -= time.Since(since)
+	}
+	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	stop := context.AfterFunc(timed, func() { _ = s.link.Close("the session was not opened in time") })
+	failed := func() *Error {
+		if ctx.Err() != nil {
+			return errOpenStopped(ctx)
+		}
+		return errOpenTimeout(s.cfg.Limits.OpenTimeout)
+	}
+	stop := context.AfterFunc(timed, func() { late(failed()) })
 	body, err := s.reader.Next()
 	if !stop() {
-		if ctx.Err() != nil {
-			return wire.Envelope{}, errOpenStopped(ctx)
-		}
-		return wire.Envelope{}, errOpenTimeout(s.cfg.Limits.OpenTimeout)
+		return wire.Envelope{}, failed()
 	}
 	if err != nil {
 		var malformed *wire.ProtocolError
@@ -202,13 +259,16 @@ func Open(ctx context.Context, link Link, cfg Config) (*Session, error) {
 }
 
 func (s *Session) sendOpen() *Error {
-	req := openRequest{Agent: s.cfg.Agent, Certificate: s.cfg.Certificate}
+	req := openRequest{Agent: s.cfg.Agent}
+	if s.cfg.Certificate != "" {
+		req.Certificate = &s.cfg.Certificate
+	}
 	if s.cfg.Token != nil {
 		token, err := s.cfg.Token()
 		if err != nil {
 			return Errorf(Unauthenticated, "make a token: %w", err)
 		}
-		req.Token = token
+		req.Token = &token
 	}
 	payload, err := json.Marshal(req)
 	if err != nil {
@@ -251,7 +311,7 @@ func (s *Session) unopened() *Error {
 
 // firstOpened takes the answer of a peer that is not known before: it must come first.
 func (s *Session) firstOpened(ctx context.Context) *Error {
-	env, failed := s.firstFrame(ctx)
+	env, failed := s.firstFrame(ctx, func(err *Error) { _ = s.link.Close(err.Error()) })
 	if failed != nil {
 		return failed
 	}

@@ -121,6 +121,10 @@ func (r Outgoing) Credit(n int) {
 // not be sent. The frame leaves with the next Flush. input is a JSON text.
 func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	o := &outgoing{session: s, kind: kind, sink: sink}
+	if wire.TooDeep(input) {
+		sink.Failed(Errorf(InvalidInput, "the input of %s has more than the %d levels of JSON that a frame may have", operation, wire.MaxDepth))
+		return Outgoing{}
+	}
 	size := len(input) + len(operation) + len(opts.metadata) + len(opts.forwarded)
 	window := opts.window(kind)
 	o.room = window
@@ -348,7 +352,16 @@ func (s *Session) answered(env wire.Envelope, b *batch) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	bad := checkShape(env)
+	if bad != nil && env.Type == wire.Responded && o.kind == Stream && s.take(id) != nil {
+		o.stop()
+		s.tellAborted(id, "a malformed event")
+	}
 	switch {
+	case bad != nil && o.relay != nil:
+		o.relay.fail(bad, b)
+	case bad != nil:
+		o.sink.Failed(bad)
 	case o.relay != nil:
 		o.relay.answered(env, b)
 	case env.Type == wire.Failed:

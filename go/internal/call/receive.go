@@ -2,6 +2,7 @@ package call
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/alkdev/alknet/go/internal/wire"
 )
@@ -107,7 +108,10 @@ func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 			// Its answers would be taken for the session's own.
 			return &wire.ProtocolError{Class: wire.ClassShape, Reason: "the id of a request is empty"}
 		}
-		s.requested(env.ID, env.Payload, owned, b)
+		if strings.HasPrefix(env.ID, acceptedPrefix) == s.accepted {
+			return &wire.ProtocolError{Class: wire.ClassShape, Reason: "the id of a request is of the other side's set"}
+		}
+		return s.requested(env.ID, env.Payload, owned, b)
 	case wire.Responded, wire.Completed, wire.Failed:
 		if env.Type == wire.Failed && env.ID == "" {
 			return s.told(parseError(env.Payload))
@@ -126,7 +130,7 @@ func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 		s.closing = true
 		s.mu.Unlock()
 	case wire.Open:
-		s.openedLate(env.Payload)
+		s.openedLate(env)
 	case wire.Opened:
 		if err := s.welcomed(env.Payload); err != nil {
 			return err
@@ -145,10 +149,12 @@ func (s *Session) told(err *Error) error {
 
 func (s *Session) credited(env wire.Envelope) {
 	var n int64
-	var ok bool
+	var ok, seen bool
 	if !wire.Members(env.Payload, func(name, value []byte) {
 		if string(name) == "n" {
 			n, ok = number(value)
+			ok = ok && !seen
+			seen = true
 		}
 	}) || !ok {
 		s.stats.dropped.Add(1)
@@ -167,7 +173,9 @@ func (s *Session) aborted(env wire.Envelope) {
 	s.mu.Lock()
 	r := s.incoming[env.ID]
 	if r == nil {
-		s.early.add(env.ID)
+		if _, streams := s.link.(StreamLink); streams { // elsewhere nothing can overtake its request
+			s.early.add(env.ID)
+		}
 		s.mu.Unlock()
 		// It may be the handler's side that stops one of our requests.
 		if o := s.takeText(env.ID); o != nil {

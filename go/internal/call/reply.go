@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"encoding/json"
 
 	"github.com/alkdev/alknet/go/internal/wire"
@@ -17,18 +18,52 @@ func (r *Request) Respond(output json.RawMessage) error {
 	if err := r.checkAnswer("the output", output); err != nil {
 		return err
 	}
+	switch held, err := r.withhold(output); {
+	case err == errNoRoom:
+		r.Fail(err)
+		return err
+	case held || err != nil:
+		return err
+	}
 	return r.end(nil, func() {
 		if r.local != nil {
 			r.local.responded(output)
 			return
 		}
-		out := r.output(len(output))
-		out.addBuilt(wire.Responded, r.id, func(dst []byte) []byte { return appendOutput(dst, output) })
-		if r.params.windowed {
-			out.add(wire.Completed, r.id, emptyObject) // the caller subscribed to a call: tell it that no more comes
-		}
+		r.tellOutput(output)
 	})
 }
+
+// tellOutput queues the answer of a query or a mutation. It is for end and finish.
+func (r *Request) tellOutput(output json.RawMessage) {
+	out := r.output(len(output))
+	out.addBuilt(wire.Responded, r.id, func(dst []byte) []byte { return appendOutput(dst, output) })
+	if r.params.windowed {
+		out.add(wire.Completed, r.id, emptyObject) // the caller subscribed to a call: tell it that no more comes
+	}
+}
+
+// withhold keeps the answer of a query or a mutation until its caller, who subscribed
+// to it, has room for one event: credit is the same for every type of operation.
+func (r *Request) withhold(output json.RawMessage) (held bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.ended || r.local != nil || !r.params.windowed || r.credit > 0:
+		return false, nil
+	case r.answer != nil:
+		return false, ErrEnded
+	}
+	s := r.session
+	if waiting := s.queued.Load(); waiting > 0 && waiting+int64(len(output)) > int64(s.cfg.Limits.MaxQueued) {
+		return false, errNoRoom
+	}
+	s.addQueued(len(output))
+	r.answer = bytes.Clone(output)
+	return true, nil
+}
+
+var errNoRoom = Errorf(ResourceExhausted, "the answers that wait for their callers' credit take too much memory: give credit first")
 
 // Send sends one event of a subscription. It blocks while the caller has no room,
 // and returns ErrEnded, or the *Error that ended the request, once it is over.
@@ -193,6 +228,10 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 	if r.session != nil {
 		r.session.forget(r)
 	}
+	if r.answer != nil {
+		r.session.addQueued(-len(r.answer))
+		r.answer = nil
+	}
 	if answer != nil {
 		answer()
 	}
@@ -265,6 +304,10 @@ func (r *Request) output(size int) *output {
 // a frame.
 func (r *Request) checkAnswer(what string, output []byte) error {
 	err := r.checkOutput(output)
+	if err == nil && r.session != nil && wire.TooDeep(output) {
+		err = Errorf(ResourceExhausted, "%s of %s has more than the %d levels of JSON that a frame may have", what, r.Operation(), wire.MaxDepth)
+		err.Retryable = false
+	}
 	if err == nil && r.session != nil && r.session.oversized(len(output)) {
 		err = Errorf(ResourceExhausted, "%s of %s has %d bytes, more than the other node takes in one frame", what, r.Operation(), len(output))
 		err.Retryable = false

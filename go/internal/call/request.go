@@ -38,7 +38,8 @@ type Request struct {
 	mu       sync.Mutex
 	ended    bool
 	credit   int
-	more     sync.Cond // signalled when credit grows or the request ends
+	answer   json.RawMessage // of a query or a mutation, until its caller gives credit: see withhold
+	more     sync.Cond       // signalled when credit grows or the request ends
 	cause    error
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
@@ -177,9 +178,12 @@ func (r *Request) addCredit(n int) {
 		r.idle.Reset(r.params.idleTimeout) // it could not send until now
 	}
 	r.credit = min(r.credit+n, MaxWindow)
-	notify, relay := r.onCredit, r.relay
+	notify, relay, answer := r.onCredit, r.relay, r.answer
 	r.more.Broadcast()
 	r.mu.Unlock()
+	if answer != nil {
+		_ = r.finish(nil, func() { r.tellOutput(answer) }, kick)
+	}
 	if notify != nil {
 		notify(n)
 	}

@@ -60,6 +60,9 @@ type Config struct {
 	// Certificate is the OpenSSH certificate that the dialling side opens the session
 	// with, a line of text; "" for none.
 	Certificate string
+	// Established is when the link was ready for the first frame, which the open
+	// timeout is counted from; zero is now.
+	Established time.Time
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
@@ -85,6 +88,9 @@ type Session struct {
 	opened   atomic.Bool   // session.open was answered, or sent
 	welcome  chan struct{} // closed when session.opened has come; nil on the listening side
 	leaving  atomic.Bool   // Shutdown has begun
+	deaf     atomic.Bool   // what still comes is dropped: see hangUp
+	abrupt   atomic.Bool   // the link is lost, or the other side does not read: see hangUp
+	refusing sync.Once     // of abort
 
 	streamsOut atomic.Int64 // further streams that this side has opened
 
@@ -106,9 +112,9 @@ type Session struct {
 	early     abortRing     // ids that were aborted before their request arrived
 	reaped    abortRing     // ids of ours that we have told the other side to stop
 	alive     *time.Timer
-	asked     int64      // when the first ping of the present silence was sent, in Unix nanoseconds; probe's own
-	streamsIn int64      // further streams of the other side that have ended
-	farewells []farewell // pings that wait for streams to end
+	asked     int64       // when the first ping of the present silence was sent, in Unix nanoseconds; probe's own
+	streamsIn int64       // further streams of the other side that have ended
+	farewells []*farewell // pings that wait for streams to end
 }
 
 // Peer is what the other side said of itself when the session was opened.
@@ -187,6 +193,7 @@ func (s *Session) run(f func()) {
 func (s *Session) recover() {
 	if p := recover(); p != nil {
 		s.cfg.Logger.Error("session ended by a defect", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.abrupt.Store(true)
 		s.fail(Errorf(Internal, "the session met a defect of this node"), "INTERNAL: a defect of the node")
 	}
 }
@@ -242,6 +249,7 @@ func (s *Session) requests() []*Request {
 func (s *Session) addQueued(n int) {
 	limit := s.cfg.Limits.MaxQueued + s.cfg.Limits.MaxFrame + min(s.cfg.Limits.MaxQueued, queueSlack)
 	if s.queued.Add(int64(n)) > int64(limit) && n > 0 {
+		s.abrupt.Store(true)
 		go s.fail(Errorf(ResourceExhausted, "the other node does not read: %d bytes wait for it", s.cfg.Limits.MaxQueued), "you do not read what you asked for")
 	}
 }

@@ -3,7 +3,6 @@ package call
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -45,8 +44,6 @@ type AccessControl struct {
 	// the resource's id; required with ResourceType.
 	ResourceIDPath string `json:"resourceIdPath,omitempty"`
 }
-
-var codePattern = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,63}$`)
 
 // maxName bounds an operation's name, in bytes.
 const maxName = 256
@@ -115,8 +112,8 @@ func (s *OperationSpec) normalize() error {
 		return fmt.Errorf("operation %s: visibility %q: want external or internal", s.Name, s.Visibility)
 	}
 	for code := range s.ErrorSchemas {
-		if !codePattern.MatchString(code) {
-			return fmt.Errorf("operation %s: error code %q: want upper case letters, digits and '_'", s.Name, code)
+		if !isCode(code) {
+			return fmt.Errorf("operation %s: error code %q: want at most 64 upper case letters, digits and '_'", s.Name, code)
 		}
 	}
 	access := &s.AccessControl

@@ -8,6 +8,7 @@ package frameif
 
 import (
 	"context"
+	"errors"
 
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/transport"
@@ -18,6 +19,14 @@ type link struct{ transport.Conn }
 
 // Close implements call.Link.
 func (l link) Close(reason string) error { return l.CloseWithReason(reason) }
+
+// CloseWrite implements call.HalfCloser, where the connection can.
+func (l link) CloseWrite() error {
+	if half, ok := l.Conn.(call.HalfCloser); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
 
 // KeepsAlive implements call.Link: QUIC has keep-alives of its own.
 func (l link) KeepsAlive() bool { return l.Kind() == transport.KindQUIC }

@@ -21,6 +21,7 @@ import (
 func Accept(ctx context.Context, conn transport.Conn, provider auth.IdentityProvider, cfg call.Config) (*call.Session, error) {
 	ctx = WithRemote(ctx, conn.RemoteAddr())
 	key := conn.PeerKey()
+	cfg.Established = conn.Established()
 	cfg.Tokens = remoteTokens{provider, conn.RemoteAddr()}
 	certificates, _ := provider.(auth.CertificateProvider)
 	if certificates != nil && !certificates.AcceptsCertificates() {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync/atomic"
+	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/frameif"
@@ -25,8 +26,8 @@ const (
 type door struct {
 	head     *Head
 	remote   net.Addr
-	close    func(reason string) error
 	failures atomic.Int64
+	quiet    atomic.Int64      // until when tokens are refused unseen, in Unix nanoseconds; 0 is not at all
 	key      ed25519.PublicKey // the key that the transport has proven, if any
 	keyErr   error             // why it alone does not do
 }
@@ -41,6 +42,9 @@ func (d *door) IdentityFromKey(ctx context.Context, key ed25519.PublicKey) (*aut
 
 // IdentityFromToken implements auth.IdentityProvider.
 func (d *door) IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error) {
+	if d.blocked() {
+		return nil, auth.ErrUnauthenticated
+	}
 	id, err := d.head.policy.Load().Provider.IdentityFromToken(ctx, token)
 	if err != nil {
 		d.reject(methodToken, err)
@@ -71,9 +75,17 @@ func (d *door) IdentityFromCertificate(ctx context.Context, certificate string, 
 func (d *door) reject(method string, err error) {
 	d.head.refused(d.remote, method, err)
 	limit := d.head.policy.Load().Admission.FailuresPerConnection
-	if n := d.failures.Add(1); limit > 0 && n == int64(limit) {
-		_ = d.close("UNAUTHENTICATED: the credential was refused")
+	if n := d.failures.Add(1); limit > 0 && n%int64(limit) == 0 {
+		d.quiet.Store(time.Now().Add(failureWindow).UnixNano())
 	}
+}
+
+// blocked reports whether the connection has had so many tokens refused that further
+// ones are not looked at for a while. The connection itself goes on: it may be a
+// gateway's, with the requests of others on it.
+func (d *door) blocked() bool {
+	until := d.quiet.Load()
+	return until != 0 && time.Now().UnixNano() < until
 }
 
 // refuse tells of a connection that ended without a credential that would do, unless
@@ -104,6 +116,9 @@ func (h *Head) refused(remote net.Addr, method string, err error) {
 	rejected := &auth.RejectError{Reason: "error"}
 	errors.As(err, &rejected)
 	h.logAuth(slog.LevelWarn, "reject", remote, method, rejected.Claimed, rejected.Reason)
+	if rejected.Skew != 0 {
+		h.cfg.Logger.Warn("a token's time and this clock differ: set both clocks, a token holds for 300 s", "addr", host(remote), "fingerprint", rejected.Claimed, "by", rejected.Skew.String())
+	}
 	if h.cfg.OnReject != nil {
 		h.cfg.OnReject(Rejection{host(remote), method, rejected.Claimed, rejected.Reason})
 	}

@@ -162,7 +162,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, Logger: cfg.Logger,
+			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, OpenTimeout: cfg.Limits.OpenTimeout, Logger: cfg.Logger,
 		})
 		if err != nil {
 			h.cancel()
@@ -221,7 +221,7 @@ func (h *Head) recover(conn transport.Conn) {
 func (h *Head) serve(conn transport.Conn) {
 	policy := h.policy.Load()
 	s := &Session{Transport: conn.Kind(), Remote: conn.RemoteAddr(), Key: conn.PeerKey()}
-	d := &door{head: h, remote: conn.RemoteAddr(), close: conn.CloseWithReason}
+	d := &door{head: h, remote: conn.RemoteAddr()}
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
 		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch, Owner: s,

@@ -279,7 +279,7 @@ func (c *Client) Start(kind call.Kind, operation string, input []byte, opts *cal
 // send enters a request and sends it.
 func (c *Client) send(o *outgoing, body requestBody, deadline time.Time) *call.Error {
 	if !deadline.IsZero() {
-		body.Deadline = deadline.UnixMilli()
+		body.Timeout = max(1, (time.Until(deadline) + time.Millisecond - 1).Milliseconds())
 	}
 	c.mu.Lock()
 	l := c.link

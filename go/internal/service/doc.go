@@ -17,8 +17,9 @@
 // id, body. The client chooses ids, each once; type and body are:
 //
 //	0 hello      server and client, id 0, first: {1: agent}
-//	1 request    client: {1: operation, 2: input, 3: stream, 4: deadline (Unix ms), 5: idle timeout (ms),
-//	             6: window, 7: parent, 8: metadata, 9: identity {1: id, 2: scopes, 3: resources}}
+//	1 request    client: {1: operation, 2: input, 3: stream, 5: idle timeout (ms), 6: window,
+//	             7: parent, 8: metadata, 9: identity {1: id, 2: scopes, 3: resources}, 10: timeout (the ms
+//	             that are left; 4 is the deadline, Unix ms, of clients of version 0.1)}
 //	2 abort      client: {1: reason}
 //	3 credit     client: n, room for n more events
 //	4 output     server: {1: output}, the end of a call, or one event of a stream

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -53,12 +55,25 @@ type requestBody struct {
 	Operation string            `cbor:"1,keyasint"`
 	Input     cbor.RawMessage   `cbor:"2,keyasint"`
 	Stream    bool              `cbor:"3,keyasint,omitempty"`
-	Deadline  int64             `cbor:"4,keyasint,omitempty"`
+	Deadline  int64             `cbor:"4,keyasint,omitempty"` // of clients of version 0.1
 	Idle      int64             `cbor:"5,keyasint,omitempty"`
 	Window    int               `cbor:"6,keyasint,omitempty"`
 	Parent    string            `cbor:"7,keyasint,omitempty"`
 	Metadata  map[string]string `cbor:"8,keyasint,omitempty"`
 	Identity  *identityBody     `cbor:"9,keyasint,omitempty"`
+	Timeout   int64             `cbor:"10,keyasint,omitempty"`
+}
+
+// deadline is when the client stops waiting, by this process's monotonic clock; zero
+// where it did not say.
+func (b *requestBody) deadline() time.Time {
+	switch {
+	case b.Timeout > 0:
+		return time.Now().Add(time.Duration(min(b.Timeout, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond)
+	case b.Deadline > 0:
+		return time.Now().Add(time.Until(time.UnixMilli(b.Deadline)))
+	}
+	return time.Time{}
 }
 
 type identityBody struct {

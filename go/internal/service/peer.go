@@ -82,8 +82,9 @@ func (p *peer) requested(m message) error {
 	}
 	r := &incoming{peer: p, id: m.ID, stream: body.Stream}
 	ctx := p.link.ctx
-	if body.Deadline > 0 {
-		ctx, r.cancel = context.WithDeadline(ctx, time.UnixMilli(body.Deadline))
+	deadline := body.deadline()
+	if !deadline.IsZero() {
+		ctx, r.cancel = context.WithDeadline(ctx, deadline)
 	} else {
 		ctx, r.cancel = context.WithCancel(ctx)
 	}
@@ -95,7 +96,7 @@ func (p *peer) requested(m message) error {
 		p.work.Go(func() { p.typed(ctx, r, body) })
 		return nil
 	}
-	p.operation(r, body)
+	p.operation(r, body, deadline)
 	return nil
 }
 
@@ -116,7 +117,7 @@ func (p *peer) remember(r *incoming) *call.Error {
 }
 
 // operation has the registry answer a request.
-func (p *peer) operation(r *incoming, body requestBody) {
+func (p *peer) operation(r *incoming, body requestBody, deadline time.Time) {
 	input, ok := embedded(body.Input)
 	switch {
 	case p.server.cfg.Registry == nil:
@@ -132,9 +133,7 @@ func (p *peer) operation(r *incoming, body requestBody) {
 	opts := &call.Options{
 		IdleTimeout: time.Duration(body.Idle) * time.Millisecond, Window: body.Window, ParentRequestID: body.Parent, Metadata: body.Metadata,
 	}
-	if body.Deadline > 0 {
-		opts.Deadline = time.UnixMilli(body.Deadline)
-	}
+	opts.Deadline = deadline
 	kind := call.Single
 	if body.Stream {
 		kind = call.Stream

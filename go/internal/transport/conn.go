@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 )
 
 // ALPN is the protocol name that both sides of QUIC and TLS offer (RFC 7301).
@@ -36,6 +37,9 @@ type Conn interface {
 	Kind() string
 	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
+	// Established is when the first byte of a session could come: after the handshake,
+	// where there is one.
+	Established() time.Time
 	// CloseWithReason is Close that tells the other side why where the transport can
 	// (QUIC: RFC 9000, section 10.2).
 	CloseWithReason(reason string) error
@@ -87,11 +91,29 @@ type byteConn struct {
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
 	release   func()            // tells the gate of the end; nil without one
 	closing   sync.Once
+	since     time.Time // when it was established
 }
 
 func (c *byteConn) Kind() string                 { return c.kind }
 func (c *byteConn) PeerKey() ed25519.PublicKey   { return c.key }
 func (c *byteConn) CloseWithReason(string) error { return c.Close() }
+func (c *byteConn) Established() time.Time       { return c.since }
+
+// CloseWrite ends the writing side, after what a TryWrite has left to the background.
+// It may block until Close.
+func (c *byteConn) CloseWrite() error {
+	half, ok := c.socket.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	if secure, ok := c.Conn.(*tls.Conn); ok {
+		_ = secure.CloseWrite() // the alert; without it the end of the stream says the same
+	}
+	if c.eager != nil {
+		c.eager.settle()
+	}
+	return half.CloseWrite()
+}
 
 // Close closes the socket at once: TLS's own Close would wait for a peer that does
 // not read, to send an alert. Nothing here relies on it: frames have a length, and a
@@ -116,7 +138,7 @@ func (c *byteConn) Read(p []byte) (int, error) {
 
 // newByteConn makes a Conn of a socket.
 func newByteConn(socket net.Conn, kind string) *byteConn {
-	c := &byteConn{Conn: socket, socket: socket, kind: kind}
+	c := &byteConn{Conn: socket, socket: socket, kind: kind, since: time.Now()}
 	if c.eager = newEagerConn(socket); c.eager != nil {
 		c.Conn = c.eager
 	}
@@ -125,6 +147,7 @@ func newByteConn(socket net.Conn, kind string) *byteConn {
 
 // secured is c with TLS over it, after the handshake.
 func (c *byteConn) secured(conn *tls.Conn, presented ed25519.PublicKey) *byteConn {
+	c.since = time.Now()
 	c.Conn, c.presented, c.key = conn, presented, keyOf(conn.ConnectionState().PeerCertificates)
 	return c
 }

@@ -97,6 +97,15 @@ func (c *eagerConn) writeEagerly(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// settle waits until nothing is left to the background.
+func (c *eagerConn) settle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.rest != nil {
+		c.idle.Wait()
+	}
+}
+
 // writeRest ends when everything is written, or with the socket.
 func (c *eagerConn) writeRest() {
 	c.mu.Lock()

@@ -20,6 +20,8 @@ import (
 const (
 	// DefaultHandshakeTimeout bounds the handshake of one connection.
 	DefaultHandshakeTimeout = 10 * time.Second
+	// DefaultOpenTimeout is the time for the first stream of a QUIC connection.
+	DefaultOpenTimeout = 5 * time.Second
 	// maxHandshakes may be under way at once on one listener: a stranger's unfinished
 	// ones cost a goroutine and a few KiB each, and nothing more once it is reached.
 	maxHandshakes = 512
@@ -50,6 +52,9 @@ type ListenConfig struct {
 	MaxStreams int
 	// HandshakeTimeout: 0 means DefaultHandshakeTimeout.
 	HandshakeTimeout time.Duration
+	// OpenTimeout is how long the client of a QUIC connection may take, after the
+	// handshake, to open its stream: 0 means DefaultOpenTimeout.
+	OpenTimeout time.Duration
 	// Logger; nil discards.
 	Logger *slog.Logger
 }
@@ -105,6 +110,9 @@ func Listen(ctx context.Context, address string, cfg ListenConfig) (*Listener, e
 	}
 	if cfg.HandshakeTimeout <= 0 {
 		cfg.HandshakeTimeout = DefaultHandshakeTimeout
+	}
+	if cfg.OpenTimeout <= 0 {
+		cfg.OpenTimeout = DefaultOpenTimeout
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -379,14 +387,15 @@ func (l *Listener) acceptQUIC(ctx context.Context, ln *quic.Listener) {
 
 // prepareQUIC waits for the main stream of a connection whose handshake is done.
 func (l *Listener) prepareQUIC(conn *quic.Conn) {
-	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
+	since := time.Now()
+	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OpenTimeout)
 	defer cancel()
 	main, err := conn.AcceptStream(ctx)
 	if err != nil {
-		_ = conn.CloseWithError(closedCode, "no stream was opened in time")
+		_ = conn.CloseWithError(closedCode, fmt.Sprintf("TIMEOUT: the session was not opened within %v", l.cfg.OpenTimeout))
 		return
 	}
-	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr()})
+	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr(), since: since})
 }
 
 // run starts a goroutine of the listener. A defect that one connection meets is not to

@@ -62,12 +62,14 @@ type quicConn struct {
 	transport *quic.Transport // of a dialling side: closed with the connection
 	socket    net.PacketConn
 	closing   sync.Once
+	since     time.Time // when the handshake was over
 }
 
 func (c *quicConn) Kind() string               { return KindQUIC }
 func (c *quicConn) PeerKey() ed25519.PublicKey { return c.key }
 func (c *quicConn) LocalAddr() net.Addr        { return c.conn.LocalAddr() }
 func (c *quicConn) RemoteAddr() net.Addr       { return c.remote }
+func (c *quicConn) Established() time.Time     { return c.since }
 func (c *quicConn) Close() error               { return c.CloseWithReason("") }
 
 // maxReason keeps a close frame within one packet.
