@@ -41,6 +41,9 @@ func NewRemote(session *Session, prefix string, spec OperationSpec, hops int) (*
 	o := &Remote{session: session, name: spec.Name, hops: hops}
 	o.spec = spec
 	o.spec.Name = prefix + spec.Name
+	if len(o.spec.Name) > maxName {
+		return nil, fmt.Errorf("operation %.80q: with its node's name before it it has %d bytes, and a name at most %d", o.spec.Name, len(o.spec.Name), maxName)
+	}
 	o.handler = AsyncHandler(nil) // there is none: requests are passed on
 	return o, nil
 }
