@@ -104,13 +104,5 @@ func passedOn(typ string, payload []byte) *Error {
 	default:
 		return nil
 	}
-	code := Internal
-	wire.Members(payload, func(name, value []byte) {
-		if string(name) == "code" {
-			if text, ok := wire.Text(value); ok && codePattern.MatchString(text) {
-				code = Code(text)
-			}
-		}
-	})
-	return &Error{Code: code}
+	return &Error{Code: parseError(payload).Code}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
+	"github.com/alkdev/alknet/go/internal/strictjson"
 	"github.com/alkdev/alknet/go/internal/wire"
 )
 
@@ -331,7 +332,7 @@ func (s *Session) welcomed(payload []byte) *Error {
 		return nil
 	}
 	var answer openAnswer
-	if err := json.Unmarshal(payload, &answer); err != nil {
+	if err := strictjson.Unmarshal(payload, &answer); err != nil {
 		return Errorf(ProtocolError, "session.opened is malformed: %w", err)
 	}
 	peer := &Peer{Node: answer.Node, Identity: answer.Identity, MaxFrame: answer.Limits.MaxFrame}
