@@ -258,7 +258,7 @@ export interface CallOptions {
 
 /** What a subscription takes. Every option may be left out. */
 export interface SubscribeOptions extends CallOptions {
-  /** Milliseconds without an event, while there is room for one, until it fails with TIMEOUT. */
+  /** Milliseconds without an event, while there is room for one, until it fails with TIMEOUT: 100 or more, else INVALID_INPUT. */
   idleTimeout?: number;
   /** Events that the other side may be ahead of the reader. Default 256. */
   window?: number;

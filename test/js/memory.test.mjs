@@ -97,7 +97,7 @@ test('twenty thousand requests of every end leave nothing in any table', { timeo
     () => drain(node.subscribe('/end/break')),
     async () => { for await (const _ of node.subscribe('/end/count', { n: 1e9 }, { window: 3 })) break; },
     () => node.subscribe('/end/count', { n: 1e9 }, { window: 3 }).return(),
-    () => node.subscribe('/end/hang', null, { idleTimeout: 1, timeout: 20 }).next(),
+    () => node.subscribe('/end/hang', null, { idleTimeout: 100, timeout: 20 }).next(),
     () => node.call('/end/count', { n: 5 }),
   ];
   for (let i = 0; i < 20_000 / 200; i++) {

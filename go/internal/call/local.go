@@ -37,6 +37,10 @@ type origin struct {
 // startLocal has an operation of this registry answer a request that comes on no
 // session: access and input are checked as for any other.
 func (r *Registry) startLocal(from origin, op *operation, kind Kind, input []byte, opts *Options, sink Sink) Outgoing {
+	if err := opts.checkIdle(); err != nil {
+		sink.Failed(err)
+		return Outgoing{}
+	}
 	l := &localRequest{caller: localCaller{sink, kind, from.logger}}
 	req := &l.Request
 	req.local, req.registry, req.op, req.depth = &l.caller, r, op, from.depth

@@ -38,7 +38,8 @@ type Options struct {
 	// Deadline is when the caller stops waiting; the handler's node is told, and
 	// both sides end the request with TIMEOUT. Zero means none.
 	Deadline time.Time
-	// IdleTimeout ends a subscription that sends nothing for so long while it may.
+	// IdleTimeout ends a subscription that sends nothing for so long while it may: at
+	// least MinIdleTimeout.
 	IdleTimeout time.Duration
 	// Window is how many events of a subscription may be ahead of the reader; 0
 	// means DefaultWindow.
@@ -69,6 +70,14 @@ func (o *Options) window(kind Kind) int {
 		return DefaultWindow
 	}
 	return min(o.Window, MaxWindow)
+}
+
+// checkIdle refuses an idle timeout that no node takes.
+func (o *Options) checkIdle() *Error {
+	if o.IdleTimeout > 0 && o.IdleTimeout < MinIdleTimeout {
+		return Errorf(InvalidInput, "the idle timeout is %v: at least %v are taken", o.IdleTimeout, MinIdleTimeout)
+	}
+	return nil
 }
 
 // outgoing is a request of ours that waits for its end.
@@ -121,6 +130,10 @@ func (r Outgoing) Credit(n int) {
 // not be sent. The frame leaves with the next Flush. input is a JSON text.
 func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	o := &outgoing{session: s, kind: kind, sink: sink}
+	if err := opts.checkIdle(); err != nil {
+		sink.Failed(err)
+		return Outgoing{}
+	}
 	if wire.TooDeep(input) {
 		sink.Failed(Errorf(InvalidInput, "the input of %s has more than the %d levels of JSON that a frame may have", operation, wire.MaxDepth))
 		return Outgoing{}

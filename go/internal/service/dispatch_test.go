@@ -299,7 +299,7 @@ func suite(t *testing.T, ctx context.Context, req *call.Request, namespace strin
 	if _, broken := sub.Next(ctx); err != nil || call.CodeOf(broken) != "OUT_OF_PAPER" {
 		t.Errorf("a stream that breaks: %v, %v", err, broken)
 	}
-	if sub, err = req.InvokeStream(ctx, namespace, "silent", nil, call.WithIdleTimeout(30*time.Millisecond)); err == nil {
+	if sub, err = req.InvokeStream(ctx, namespace, "silent", nil, call.WithIdleTimeout(call.MinIdleTimeout)); err == nil {
 		_, err = sub.Next(ctx)
 	}
 	if call.CodeOf(err) != call.Timeout {
