@@ -171,7 +171,7 @@ type Limits struct {
 	// SessionsPerIdentity bounds the sessions of one identity; 0 is no limit.
 	SessionsPerIdentity int `toml:"sessions_per_identity" json:"sessionsPerIdentity" min:"0" max:"1000000"`
 	// FailuresPerConnection is how many credentials may be refused on one connection
-	// before it is closed; 0 is no limit.
+	// before its tokens are refused unseen for a minute; 0 is no limit.
 	FailuresPerConnection int `toml:"failures_per_connection" json:"failuresPerConnection" min:"0" max:"1000000"`
 	// FailuresPerAddress is how many credentials of one address may be refused in a
 	// minute before it is kept out for the rest of that minute; 0 is no limit, and the

@@ -15,7 +15,7 @@ type Admission struct {
 	Connections           int // of all addresses together
 	ConnectionsPerAddress int
 	SessionsPerIdentity   int
-	FailuresPerConnection int // refused credentials, before the connection is closed
+	FailuresPerConnection int // refused credentials, before further tokens are refused unseen
 	FailuresPerAddress    int // refused credentials in a minute, before the address is kept out for the rest of it
 }
 

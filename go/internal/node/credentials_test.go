@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -249,19 +250,34 @@ func TestNoCredential(t *testing.T) {
 	}
 }
 
-// A connection may be wrong about its credentials a few times only.
+// A connection that was wrong about tokens too often has further ones refused, right or
+// wrong, for a while. It goes on itself: other people's requests may be on it.
 func TestFailuresPerConnection(t *testing.T) {
 	w := start(t, "127.0.0.1:0", func(c *HeadConfig) { c.Admission = Admission{FailuresPerConnection: 3} })
 	client, err := w.connect(t, func(c *ClientConfig) { c.NoReconnect = true })
 	must(t, err)
-	for range 2 {
+	for range 10 {
 		_, err := client.Call(context.Background(), "/echo/echo", 1, call.WithAuthToken("wrong"))
 		wantCode(t, err, call.Unauthenticated)
 		_, err = client.Call(context.Background(), "/echo/echo", 1)
 		must(t, err)
 	}
-	if _, err := client.Call(context.Background(), "/echo/echo", 1, call.WithAuthToken("wrong")); err == nil {
-		t.Error("the third one was accepted")
+}
+
+func TestBlockedTokens(t *testing.T) {
+	d := &door{}
+	if d.blocked() {
+		t.Error("blocked without a failure")
 	}
-	<-client.Done()
+	d.quiet.Store(time.Now().Add(time.Minute).UnixNano())
+	if !d.blocked() {
+		t.Error("not blocked within the minute")
+	}
+	if _, err := d.IdentityFromToken(context.Background(), "never looked at"); !errors.Is(err, auth.ErrUnauthenticated) {
+		t.Errorf("a token while blocked: %v", err)
+	}
+	d.quiet.Store(time.Now().Add(-time.Second).UnixNano())
+	if d.blocked() {
+		t.Error("blocked after the minute")
+	}
 }
