@@ -122,6 +122,7 @@ func TestCalls(t *testing.T) {
 		{`echo '{"code":"OUT_OF_PAPER","message":"tray 2","details":{"tray":2}}'; exit 1`, "OUT_OF_PAPER"}, {`echo '{"code":"lower","message":"x"}'; exit 1`, "PROGRAM_FAILED"},
 		{`echo '{"code":"OUT_OF_PAPER","message":"x"}'`, `{"code":"OUT_OF_PAPER","message":"x"}`},
 		{`while :; do echo 1234567890; done`, "RESOURCE_EXHAUSTED"}, {`exec <&-; echo 1`, `1`}, {`echo 1; sleep 1000 & exit 0`, `1`},
+		{`printf '"\377"'`, "INTERNAL"}, {`printf '{"code":"BAD","message":"\377"}'; exit 1`, "PROGRAM_FAILED"},
 	} {
 		name := fmt.Sprintf("/x/op%d", i)
 		w.script(t, name, "", c.script)

@@ -4,6 +4,7 @@ package fileop
 
 import (
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -31,5 +32,17 @@ func TestNotAFile(t *testing.T) {
 		if got, err := o.call("/fs/stat", args{"path": name}); err != nil || !strings.Contains(string(got), `"type":"other"`) {
 			t.Errorf("stat %s: %s, %v", name, got, err)
 		}
+	}
+}
+
+// TestNamesThatAreNoText leaves them out: U+FFFD in their place would name another file.
+func TestNamesThatAreNoText(t *testing.T) {
+	o := offer(t, Config{}, "fs:*")
+	if err := os.WriteFile(filepath.Join(o.root, "zz\xff"), nil, 0o600); err != nil {
+		t.Skip("the file system takes UTF-8 only: ", err)
+	}
+	got, err := o.call("/fs/list", args{"path": "."})
+	if err != nil || strings.Contains(string(got), "zz") {
+		t.Errorf("%s, %v", got, err)
 	}
 }
