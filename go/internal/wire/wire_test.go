@@ -38,8 +38,8 @@ func loadVectors(tb testing.TB) vectors {
 	if err := json.Unmarshal(data, &v); err != nil {
 		tb.Fatal(err)
 	}
-	if len(v.Valid) != 6 || len(v.Malformed) != 10 {
-		tb.Fatalf("%d valid and %d malformed vectors, want 6 and 10", len(v.Valid), len(v.Malformed))
+	if len(v.Valid) != 6 || len(v.Malformed) != 15 {
+		tb.Fatalf("%d valid and %d malformed vectors, want 6 and 15", len(v.Valid), len(v.Malformed))
 	}
 	return v
 }
@@ -313,6 +313,9 @@ func FuzzParseEnvelope(f *testing.F) {
 		s := scanner{data: body}
 		whole := s.value()
 		s.skipSpace()
+		if s.deep {
+			return // encoding/json takes more levels
+		}
 		if whole = whole && s.pos == len(body); whole != json.Valid(body) {
 			t.Fatalf("scanner says %v, encoding/json %v", whole, !whole)
 		}
