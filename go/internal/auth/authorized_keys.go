@@ -219,13 +219,20 @@ func parseExpiry(value string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("option expiry-time: %q: want YYYYMMDD or YYYYMMDDHHMM[SS], with a Z for UTC", value)
 }
 
+// parsePrefix reads an address or a network. An IPv4 address that is mapped into IPv6 is
+// that IPv4 address, as callers' addresses are compared; a zone is left out.
 func parsePrefix(pattern string) (netip.Prefix, error) {
-	if prefix, err := netip.ParsePrefix(pattern); err == nil {
-		return prefix.Masked(), nil
+	bare, bits, isNetwork := strings.Cut(pattern, "/")
+	addr, err := netip.ParseAddr(bare)
+	prefix := netip.PrefixFrom(addr.WithZone(""), addr.BitLen())
+	if err == nil && isNetwork {
+		prefix, err = netip.ParsePrefix(prefix.Addr().String() + "/" + bits)
 	}
-	addr, err := netip.ParseAddr(pattern)
 	if err != nil {
 		return netip.Prefix{}, fmt.Errorf("option from: %q: want an address or a network such as 192.0.2.0/24; names and wildcards are not taken", pattern)
 	}
-	return netip.PrefixFrom(addr, addr.BitLen()), nil
+	if mapped := prefix.Addr(); mapped.Is4In6() && prefix.Bits() >= 96 {
+		prefix = netip.PrefixFrom(mapped.Unmap(), prefix.Bits()-96)
+	}
+	return prefix.Masked(), nil
 }

@@ -201,7 +201,8 @@ func checkCriticalOptions(ctx context.Context, certificate *ssh.Certificate) err
 	return nil
 }
 
-// contains reports whether one of the networks holds the address.
+// contains reports whether one of the networks holds the address, whatever its zone.
 func contains(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }

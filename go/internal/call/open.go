@@ -78,6 +78,10 @@ const maxOpenFrame = 8 << 10
 func Accept(ctx context.Context, link Link, cfg Config) (*Session, error) {
 	s := newSession(link, cfg)
 	s.accepted = true
+	if cfg.Refuse != nil {
+		s.abort(cfg.Refuse)
+		return nil, cfg.Refuse
+	}
 	if !cfg.KeyProven {
 		if err := s.acceptOpen(ctx); err != nil {
 			s.abort(err)

@@ -40,6 +40,8 @@ type Config struct {
 	Tokens TokenVerifier
 	// Certificates verifies certificates of the other side; nil refuses them all.
 	Certificates CertificateVerifier
+	// Refuse, if not nil, is answered in place of opening a session.
+	Refuse *Error
 	// AllowAnonymous lets the other side open the session without a credential.
 	AllowAnonymous bool
 	// TrustForwarded marks the other side as a head that this node has pinned: it is

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"net"
-	"net/netip"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
@@ -19,7 +18,7 @@ import (
 // CertificateProvider, with a certificate. cfg's Identity, KeyProven, Tokens and
 // Certificates are filled in here. On an error conn is closed.
 func Accept(ctx context.Context, conn transport.Conn, provider auth.IdentityProvider, cfg call.Config) (*call.Session, error) {
-	ctx = WithRemote(ctx, conn.RemoteAddr())
+	ctx = auth.ContextWithRemote(ctx, conn.RemoteAddr())
 	key := conn.PeerKey()
 	cfg.Established = conn.Established()
 	cfg.Tokens = remoteTokens{provider, conn.RemoteAddr()}
@@ -39,22 +38,10 @@ func Accept(ctx context.Context, conn transport.Conn, provider auth.IdentityProv
 		case cfg.AllowAnonymous:
 			cfg.KeyProven = true // known by its key, and granted nothing
 		default:
-			// Revoked between the handshake and now.
-			refused := call.Errorf(call.Unauthenticated, "the credential was refused")
-			_ = conn.CloseWithReason(refused.Error())
-			return nil, refused
+			cfg.Refuse = call.Errorf(call.Unauthenticated, "the credential was refused")
 		}
 	}
 	return call.Accept(ctx, linkOf(conn), cfg)
-}
-
-// WithRemote returns a context that carries the caller's address for rules that
-// depend on it.
-func WithRemote(ctx context.Context, remote net.Addr) context.Context {
-	if addr, err := netip.ParseAddrPort(remote.String()); err == nil {
-		return auth.ContextWithPeerAddr(ctx, addr.Addr().Unmap())
-	}
-	return ctx
 }
 
 // remoteTokens verifies tokens in the knowledge of where they came from.
@@ -64,7 +51,7 @@ type remoteTokens struct {
 }
 
 func (t remoteTokens) IdentityFromToken(ctx context.Context, token string) (*auth.Identity, error) {
-	return t.provider.IdentityFromToken(WithRemote(ctx, t.remote), token)
+	return t.provider.IdentityFromToken(auth.ContextWithRemote(ctx, t.remote), token)
 }
 
 // remoteCertificates does the same for certificates, and knows the key that they
@@ -76,7 +63,7 @@ type remoteCertificates struct {
 }
 
 func (c remoteCertificates) IdentityFromCertificate(ctx context.Context, certificate, token string) (*auth.Identity, error) {
-	return c.provider.IdentityFromCertificate(WithRemote(ctx, c.remote), certificate, c.key, token)
+	return c.provider.IdentityFromCertificate(auth.ContextWithRemote(ctx, c.remote), certificate, c.key, token)
 }
 
 // Credential is what the dialling side signs in with. Where its transport proves no
@@ -86,6 +73,19 @@ type Credential struct {
 	Signer      crypto.Signer
 	Token       string
 	Certificate string
+}
+
+// refusal makes the answer UNAUTHENTICATED of a node that has proven its key an error that
+// says whose key it has refused. Elsewhere anybody on the path may have given it.
+func refusal(err error, conn transport.Conn, credential Credential) error {
+	if call.CodeOf(err) != call.Unauthenticated || conn.PeerKey() == nil || credential.Token != "" && credential.Signer == nil {
+		return err
+	}
+	if credential.Signer == nil {
+		return transport.Refused(nil, err)
+	}
+	key, _ := credential.Signer.Public().(ed25519.PublicKey)
+	return transport.Refused(key, err)
 }
 
 // Open opens the dialling side of a session on conn. peer is the key that the
@@ -110,7 +110,7 @@ func Open(ctx context.Context, conn transport.Conn, peer ed25519.PublicKey, cred
 	}
 	session, err := call.Open(ctx, linkOf(conn), cfg)
 	if err != nil {
-		return nil, err
+		return nil, refusal(err, conn, credential)
 	}
 	if stated := session.Peer().Node; peer != nil && conn.PeerKey() == nil && stated != principal.EndpointID(peer) {
 		session.Close("wrong node")

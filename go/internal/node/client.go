@@ -110,6 +110,10 @@ func Connect(ctx context.Context, cfg ClientConfig) (*Client, error) {
 	c := &Client{cfg: cfg, address: address, done: make(chan struct{})}
 	session, err := c.dial(ctx)
 	if err != nil {
+		var sure refusedForSure
+		if errors.As(err, &sure) {
+			err = sure.error
+		}
 		return nil, err
 	}
 	c.session = session
@@ -127,7 +131,15 @@ func (c *Client) upstream() (*call.Session, error) {
 	return s.Session, nil
 }
 
-// dial makes one attempt. Its errors are *call.Error.
+// refusedForSure is an attempt that the node refused in its answer to session.open: trying
+// again would only repeat it. An alert of TLS or a key that is another one is no such
+// answer: anybody on the path can send the one, and another node may stand at the address
+// for a moment.
+type refusedForSure struct{ error }
+
+func (e refusedForSure) Unwrap() error { return e.error }
+
+// dial makes one attempt. Its errors are *call.Error, in a refusedForSure where that is so.
 func (c *Client) dial(ctx context.Context) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
@@ -142,7 +154,12 @@ func (c *Client) dial(ctx context.Context) (*Session, error) {
 		Registry: c.cfg.Registry, Limits: c.cfg.Limits, Logger: c.cfg.Logger, Agent: c.cfg.Agent, AfterBatch: c.cfg.AfterBatch, Owner: s,
 	})
 	if err != nil {
-		return nil, dialError(err)
+		var mismatch *transport.PinMismatchError
+		stated := errors.As(err, &mismatch)
+		if err = dialError(err); call.CodeOf(err) == call.Unauthenticated && !stated {
+			err = refusedForSure{err}
+		}
+		return nil, err
 	}
 	s.Session = inner
 	return s, nil
@@ -166,12 +183,6 @@ func dialError(err error) error {
 		return call.Errorf(call.Aborted, "%w", err)
 	}
 	return call.Errorf(call.Unavailable, "%w", err)
-}
-
-// final reports whether trying again would only repeat a refusal.
-func final(err error) bool {
-	code := call.CodeOf(err)
-	return code == call.Unauthenticated || code == call.ProtocolError
 }
 
 // run follows the session, and replaces it when it is lost.
@@ -232,10 +243,19 @@ func (c *Client) redial() (*Session, error) {
 		}
 		session, err := c.dial(c.ctx)
 		if err != nil {
-			if final(err) || c.ctx.Err() != nil {
+			var sure refusedForSure
+			if errors.As(err, &sure) {
+				return nil, sure.error
+			}
+			if c.ctx.Err() != nil {
 				return nil, err
 			}
-			c.cfg.Logger.Info("reconnect failed", "address", c.address.String(), "error", err)
+			level := slog.LevelInfo
+			var mismatch *transport.PinMismatchError
+			if errors.As(err, &mismatch) {
+				level = slog.LevelError
+			}
+			c.cfg.Logger.Log(c.ctx, level, "reconnect failed", "address", c.address.String(), "error", err)
 			continue
 		}
 		c.mu.Lock()

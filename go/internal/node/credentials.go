@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/atomicfile"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
@@ -215,7 +216,7 @@ func newPolicy(cfg *config.Config, home string, files keyFiles, replays *auth.Re
 	return Policy{
 		Access:   accessRules(cfg),
 		Provider: auth.NewCredentialSet(credentials), AllowAnonymous: cfg.Auth.AllowAnonymous, Drain: max(cfg.Node.Drain.Std(), 1),
-		Admission: Admission{
+		Admission: admission.Limits{
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, SessionsPerIdentity: l.SessionsPerIdentity,
 			FailuresPerConnection: l.FailuresPerConnection, FailuresPerAddress: l.FailuresPerAddress,
 		},

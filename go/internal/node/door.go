@@ -3,14 +3,13 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
-	"errors"
-	"log/slog"
 	"net"
 	"sync/atomic"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/auth"
-	"github.com/alkdev/alknet/go/internal/frameif"
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
 // The methods that the log names.
@@ -76,7 +75,7 @@ func (d *door) reject(method string, err error) {
 	d.head.refused(d.remote, method, err)
 	limit := d.head.policy.Load().Admission.FailuresPerConnection
 	if n := d.failures.Add(1); limit > 0 && n%int64(limit) == 0 {
-		d.quiet.Store(time.Now().Add(failureWindow).UnixNano())
+		d.quiet.Store(time.Now().Add(admission.FailureWindow).UnixNano())
 	}
 }
 
@@ -100,66 +99,42 @@ func (d *door) refuse() {
 	}
 }
 
-// verifyPeer judges a client's key during the handshake.
-func (h *Head) verifyPeer(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
-	d := door{head: h, remote: remote}
-	_, err := d.IdentityFromKey(frameif.WithRemote(ctx, remote), key)
-	if err == nil || h.policy.Load().AllowAnonymous || d.AcceptsCertificates() {
-		return nil
-	}
-	h.refused(remote, methodKey, err)
-	return err
-}
-
 // refused counts a credential that was refused, and writes the one line about it.
 func (h *Head) refused(remote net.Addr, method string, err error) {
-	rejected := &auth.RejectError{Reason: "error"}
-	errors.As(err, &rejected)
-	h.logAuth(slog.LevelWarn, "reject", remote, method, rejected.Claimed, rejected.Reason)
-	if rejected.Skew != 0 {
-		h.cfg.Logger.Warn("a token's time and this clock differ: set both clocks, a token holds for 300 s", "addr", host(remote), "fingerprint", rejected.Claimed, "by", rejected.Skew.String())
+	claimed, reason := auth.Rejection(err)
+	auth.LogRejected(h.cfg.Logger, "reject", remote, method, claimed, reason)
+	if skew := auth.Skew(err); skew != 0 {
+		h.cfg.Logger.Warn("a token's time and this clock differ: set both clocks, a token is valid for 300 s", "addr", auth.Host(remote), "fingerprint", claimed, "by", skew.String())
 	}
 	if h.cfg.OnReject != nil {
-		h.cfg.OnReject(Rejection{host(remote), method, rejected.Claimed, rejected.Reason})
+		h.cfg.OnReject(Rejection{auth.Host(remote), method, claimed, reason})
 	}
-	if h.gate.failed(&h.policy.Load().Admission, remote) {
-		h.logAuth(slog.LevelWarn, "block", remote, method, "", tooManyFailures)
+	if h.gate.Failed(&h.policy.Load().Admission, remote) {
+		auth.LogRejected(h.cfg.Logger, "block", remote, method, "", admission.TooManyFailures)
 	}
-}
-
-// logAuth writes the line that fail2ban reads: see docs/fail2ban.
-func (h *Head) logAuth(level slog.Level, result string, remote net.Addr, method, fingerprint, reason string) {
-	h.cfg.Logger.Log(context.Background(), level, "auth", "result", result, "addr", host(remote), "method", method, "fingerprint", fingerprint, "reason", reason)
-}
-
-// host gives an address without its port. The client's end of a Unix socket has no
-// name.
-func host(remote net.Addr) string {
-	if remote.Network() == "unix" {
-		return "unix"
-	}
-	if addr, _, err := net.SplitHostPort(remote.String()); err == nil {
-		return addr
-	}
-	return remote.String()
 }
 
 // entrance is the head as its listeners' gate.
 type entrance struct{ head *Head }
 
 // Admit implements transport.Gate.
-func (e entrance) Admit(remote net.Addr) (func(), bool) {
-	release, reason, note := e.head.gate.admit(&e.head.policy.Load().Admission, remote)
+func (e entrance) Admit(remote net.Addr, close func()) (transport.Pass, bool) {
+	pass, reason, note := e.head.gate.Admit(&e.head.policy.Load().Admission, remote, close)
 	if reason != "" && e.head.cfg.OnTurnedAway != nil {
 		e.head.cfg.OnTurnedAway(remote, reason)
 	}
 	if note {
-		e.head.logAuth(slog.LevelWarn, "turned-away", remote, methodNone, "", reason)
+		auth.LogRejected(e.head.cfg.Logger, "turned-away", remote, methodNone, "", reason)
 	}
-	return release, reason == ""
+	return pass, reason == ""
+}
+
+// Unproven implements transport.Gate. The key is not named: it is somebody else's.
+func (e entrance) Unproven(remote net.Addr) {
+	e.head.refused(remote, methodKey, &auth.RejectError{Reason: "unproven-key"})
 }
 
 // Suspicious implements transport.Gate.
 func (e entrance) Suspicious(remote net.Addr) bool {
-	return e.head.gate.suspicious(&e.head.policy.Load().Admission, remote)
+	return e.head.gate.Suspicious(&e.head.policy.Load().Admission, remote)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/call"
 )
 
@@ -46,7 +47,7 @@ func TestFail2banFilter(t *testing.T) {
 			log := newLog()
 			w := start(t, "tcp://127.0.0.1:0", func(c *HeadConfig) {
 				c.Logger = slog.New(handler(log))
-				c.Admission = Admission{FailuresPerAddress: 2}
+				c.Admission = admission.Limits{FailuresPerAddress: 2}
 				must(t, c.Registry.Handle(call.OperationSpec{Name: "/fail/loudly"}, func(_ context.Context, req *call.Request) (any, error) {
 					return nil, fmt.Errorf("%s", req.Input()) // logged, with what the caller wrote
 				}))

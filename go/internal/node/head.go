@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/frameif"
@@ -59,7 +60,7 @@ type HeadConfig struct {
 	// Certificate is shown instead of the key's own to clients that pin no key.
 	Certificate *tls.Certificate
 	// Admission bounds what strangers may cost; the zero value bounds nothing.
-	Admission Admission
+	Admission admission.Limits
 	// Limits of each session; the zero value means the defaults.
 	Limits call.Limits
 	// Drain is how long Shutdown lets calls finish: 0 means DefaultDrain.
@@ -130,7 +131,7 @@ type Head struct {
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
 	policy    atomic.Pointer[Policy]
-	gate      *gate
+	gate      *admission.Gate
 
 	mu       sync.Mutex
 	draining context.Context // bounds the drain; nil until Shutdown
@@ -157,12 +158,12 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 		return nil, err
 	}
 	heapFloor()
-	h := &Head{cfg: cfg, id: id, table: table, gate: newGate(), sessions: map[*Session]struct{}{}}
+	h := &Head{cfg: cfg, id: id, table: table, gate: admission.NewGate(), sessions: map[*Session]struct{}{}}
 	h.policy.Store(&Policy{Provider: cfg.Provider, AllowAnonymous: cfg.AllowAnonymous, Admission: cfg.Admission, Limits: cfg.Limits, Drain: cfg.Drain})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, Certificate: cfg.Certificate, VerifyPeer: h.verifyPeer, Gate: entrance{h}, Sockets: cfg.Sockets, OpenTimeout: cfg.Limits.OpenTimeout, Logger: cfg.Logger,
+			Signer: cfg.Key, Certificate: cfg.Certificate, Gate: entrance{h}, Sockets: cfg.Sockets, OpenTimeout: cfg.Limits.OpenTimeout, Logger: cfg.Logger,
 		})
 		if err != nil {
 			h.cancel()
@@ -224,7 +225,7 @@ func (h *Head) serve(conn transport.Conn) {
 	d := &door{head: h, remote: conn.RemoteAddr()}
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
-		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch, Owner: s,
+		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: auth.Host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch, Owner: s,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {
@@ -232,10 +233,11 @@ func (h *Head) serve(conn transport.Conn) {
 		}
 		return
 	}
+	conn.SignedIn()
 	s.Session = inner
 	s.onExpiry = func() { h.recheck(s) }
 	id := s.Identity()
-	if id != nil && !h.gate.enter(&policy.Admission, id.ID) {
+	if id != nil && !h.gate.Enter(&policy.Admission, id.ID) {
 		s.End(call.Errorf(call.ResourceExhausted, "this identity has as many sessions as it may have: close one of them"))
 		return
 	}
@@ -249,7 +251,7 @@ func (h *Head) serve(conn transport.Conn) {
 		<-s.Done()
 		<-told
 		if id != nil {
-			h.gate.exit(id.ID)
+			h.gate.Exit(id.ID)
 		}
 		if draining == nil {
 			h.left(s)

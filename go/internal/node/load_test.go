@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/call"
 	"github.com/alkdev/alknet/go/internal/config"
 	"github.com/alkdev/alknet/go/internal/wire"
@@ -169,7 +170,7 @@ func TestConnectionsOfStrangers(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			w := start(t, scheme+"://127.0.0.1:0", func(c *HeadConfig) {
 				c.OnSession = nil
-				c.Admission = Admission{ConnectionsPerAddress: 16, Connections: 1000}
+				c.Admission = admission.Limits{ConnectionsPerAddress: 16, Connections: 1000}
 				c.Limits.OpenTimeout = time.Minute // they stay until the test ends
 			})
 			s := &strangers{target: hostPort(w.head)}
@@ -193,12 +194,12 @@ func TestConnectionsOfStrangers(t *testing.T) {
 				})
 			}
 			work.Wait()
-			if n := w.head.gate.connections(); n > sources*16+8 {
+			if n := w.head.gate.Connections(); n > sources*16+8 {
 				t.Errorf("%d connections are held, and each of %d addresses may have 16", n, sources)
 			}
 			close(stop)
 			honestWork.Wait()
-			t.Logf("%d attempts, %d connections counted; %d honest calls", attempts, w.head.gate.connections(), calls.Load())
+			t.Logf("%d attempts, %d connections counted; %d honest calls", attempts, w.head.gate.Connections(), calls.Load())
 			if calls.Load() == 0 {
 				t.Error("no honest call was made")
 			}
@@ -214,7 +215,7 @@ func TestBadTokensOfStrangers(t *testing.T) {
 	log := newLog()
 	w := start(t, "tcp://127.0.0.1:0", func(c *HeadConfig) {
 		c.OnSession = nil
-		c.Admission = Admission{ConnectionsPerAddress: 64, FailuresPerAddress: failures, FailuresPerConnection: 5}
+		c.Admission = admission.Limits{ConnectionsPerAddress: 64, FailuresPerAddress: failures, FailuresPerConnection: 5}
 		c.Logger = log.logger()
 	})
 	s := &strangers{target: hostPort(w.head)}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
-	"github.com/alkdev/alknet/go/internal/frameif"
 )
 
 // Policy is what a head decides by, and what can be replaced as a whole while it
@@ -21,7 +21,7 @@ type Policy struct {
 	// leaves those that the registry has.
 	Access []call.AccessRule
 	// Admission bounds what strangers may cost.
-	Admission Admission
+	Admission admission.Limits
 	// Limits of each session that opens from now on; the zero value means the defaults.
 	Limits call.Limits
 	// Drain is how long Shutdown lets calls finish: 0 means DefaultDrain.
@@ -69,7 +69,7 @@ func (h *Head) recheck(s *Session) bool {
 		}
 		return policy.AllowAnonymous
 	}
-	ctx := frameif.WithRemote(context.Background(), s.Remote)
+	ctx := auth.ContextWithRemote(context.Background(), s.Remote)
 	now, err := old, error(nil)
 	if renewer, ok := policy.Provider.(auth.Renewer); ok {
 		now, err = renewer.Renew(ctx, old)
@@ -92,7 +92,7 @@ func (h *Head) revoke(s *Session) {
 		id = identity.ID
 	}
 	s.revoking.Do(func() {
-		h.cfg.Logger.Warn("session revoked", "identity", id, "addr", host(s.Remote), "transport", s.Transport)
+		h.cfg.Logger.Warn("session revoked", "identity", id, "addr", auth.Host(s.Remote), "transport", s.Transport)
 		go s.End(call.Errorf(call.Unauthenticated, "the credential of this session is not accepted any more"))
 	})
 }

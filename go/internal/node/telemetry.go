@@ -97,7 +97,7 @@ func (t *telemetry) follow(h *Head) {
 		}
 		return open
 	})
-	t.set.Gauge("alknet_connections", "Connections over networks, those included that are being opened.", func() float64 { return float64(h.gate.connections()) })
+	t.set.Gauge("alknet_connections", "Connections over networks, those included that are being opened.", func() float64 { return float64(h.gate.Connections()) })
 	t.set.Gauge("alknet_nodes", "Nodes that are registered.", func() float64 { return float64(h.table.Len()) })
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"log/slog"
@@ -117,6 +118,8 @@ func (c *Client) greet(ctx context.Context, conn transport.Conn) error {
 	_, writeErr := conn.Write(hello)
 	m, _, err := readMessage(conn, nil) // also after a failed write: it says why
 	switch {
+	case err == nil && m.Type == typeFailed: // in place of its hello: it has refused our key
+		return transport.Refused(c.cfg.Key.Public().(ed25519.PublicKey), nil)
 	case err == nil && writeErr == nil && m.Type == typeHello:
 		return nil
 	case err == nil && writeErr == nil:

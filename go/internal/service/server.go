@@ -6,14 +6,15 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
+	"time"
 
+	"github.com/alkdev/alknet/go/internal/admission"
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
-	"github.com/alkdev/alknet/go/internal/principal"
 	"github.com/alkdev/alknet/go/internal/transport"
 )
 
@@ -39,6 +40,9 @@ type ServerConfig struct {
 	// Secrets and Config are offered where they are set.
 	Secrets SecretService
 	Config  ConfigService
+	// Admission bounds what strangers may cost; nil means DefaultAdmission. Sessions and
+	// failures of a connection are not counted.
+	Admission *admission.Limits
 	// MaxInFlight is how many requests of one connection may be unanswered at once: 0
 	// means 1,024.
 	MaxInFlight int
@@ -58,6 +62,7 @@ type Server struct {
 	cancel    context.CancelFunc
 	accepting sync.WaitGroup
 	serving   sync.WaitGroup
+	gate      *admission.Gate
 
 	mu     sync.Mutex
 	closed bool
@@ -77,7 +82,10 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if cfg.MaxInFlight <= 0 {
 		cfg.MaxInFlight = 1024
 	}
-	s := &Server{cfg: cfg, id: id, peers: map[*peer]struct{}{}}
+	if cfg.Admission == nil {
+		cfg.Admission = &DefaultAdmission
+	}
+	s := &Server{cfg: cfg, id: id, gate: admission.NewGate(), peers: map[*peer]struct{}{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
 		if err := supported(address); err != nil {
@@ -85,7 +93,7 @@ func Serve(ctx context.Context, cfg ServerConfig) (*Server, error) {
 			return nil, err
 		}
 		ln, err := transport.Listen(ctx, address, transport.ListenConfig{
-			Signer: cfg.Key, VerifyPeer: s.verify, Protocol: Protocol, Secure: true, Logger: cfg.Logger,
+			Signer: cfg.Key, Gate: entrance{s}, Protocol: Protocol, Secure: true, Logger: cfg.Logger,
 		})
 		if err != nil {
 			_ = s.Close()
@@ -106,15 +114,6 @@ func supported(address string) error {
 	return nil
 }
 
-// verify judges a node's key during the handshake.
-func (s *Server) verify(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error {
-	_, err := s.cfg.Provider.IdentityFromKey(ctx, key)
-	if err != nil {
-		s.cfg.Logger.Warn("auth", "result", "reject", "addr", remote.String(), "method", "key", "fingerprint", principal.Fingerprint(key))
-	}
-	return err
-}
-
 func (s *Server) accept(ln *transport.Listener) {
 	for {
 		conn, err := ln.Accept(s.ctx)
@@ -129,14 +128,15 @@ func (s *Server) accept(ln *transport.Listener) {
 func (s *Server) serve(conn transport.Conn) {
 	key := conn.PeerKey()
 	if key == nil {
-		_ = conn.CloseWithReason("a node must show its key")
+		s.refuse(conn, &auth.RejectError{Reason: "no-credential"})
 		return
 	}
-	identity, err := s.cfg.Provider.IdentityFromKey(s.ctx, key)
+	identity, err := s.cfg.Provider.IdentityFromKey(auth.ContextWithRemote(s.ctx, conn.RemoteAddr()), key)
 	if err != nil {
-		_ = conn.CloseWithReason("this key is not authorized")
+		s.refuse(conn, err)
 		return
 	}
+	conn.SignedIn()
 	p := &peer{server: s, link: newLink(conn), identity: identity, requests: map[uint64]*incoming{}}
 	s.mu.Lock()
 	if s.closed {
@@ -153,6 +153,30 @@ func (s *Server) serve(conn transport.Conn) {
 	delete(s.peers, p)
 	s.mu.Unlock()
 }
+
+// refuse answers a node whose key does not do, and closes the connection once the node
+// has read that.
+func (s *Server) refuse(conn transport.Conn, why error) {
+	s.rejected(conn.RemoteAddr(), why)
+	refused := call.Errorf(call.Unauthenticated, "the key was refused")
+	if answer, err := appendMessage(nil, typeFailed, 0, failedOf(refused)); err == nil {
+		stop := context.AfterFunc(s.ctx, func() { _ = conn.Close() })
+		defer stop()
+		late := time.AfterFunc(farewell, func() { _ = conn.Close() })
+		defer late.Stop()
+		if _, err := conn.Write(answer); err == nil {
+			_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxHello)) // until the node closes
+		}
+	}
+	_ = conn.CloseWithReason(refused.Error())
+}
+
+// farewell is how long a node that was refused may take to read that, maxHello how many
+// bytes of it are read meanwhile.
+const (
+	farewell = time.Second
+	maxHello = 64 << 10
+)
 
 // Addresses returns where nodes reach the service, with its key pinned.
 func (s *Server) Addresses() []string {

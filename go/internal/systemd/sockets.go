@@ -130,7 +130,7 @@ func same(bound net.Addr, address string) bool {
 		return at.Addr().IsUnspecified()
 	}
 	wanted, err := netip.ParseAddr(host)
-	return err == nil && (wanted == at.Addr().Unmap() || wanted.IsUnspecified() && at.Addr().IsUnspecified())
+	return err == nil && (wanted.Unmap() == at.Addr().Unmap() || wanted.IsUnspecified() && at.Addr().IsUnspecified())
 }
 
 // Unused names the sockets that nobody has asked for.

@@ -4,7 +4,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"net"
-	"net/url"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -104,24 +104,46 @@ func (a *Address) parseHostPort(s, rest string) error {
 	if strings.ContainsAny(rest, "/?#@ ") {
 		return fmt.Errorf("address %q: nothing may follow host:port", s)
 	}
-	u, err := url.Parse("x://" + rest)
-	if err != nil || u.Host != rest || strings.Count(rest, ":") > 1 && rest[0] != '[' {
-		return fmt.Errorf("address %q: want host:port, an IPv6 address in brackets", s)
-	}
-	a.Host, a.Port = u.Hostname(), DefaultPort
-	if strings.ContainsAny(a.Host, "[]%") || strings.Contains(a.Host, ":") && net.ParseIP(a.Host) == nil {
-		return fmt.Errorf("address %q: %q is not a host name or an IP address", s, a.Host)
-	}
-	if text := u.Port(); text != "" {
-		port, err := strconv.ParseUint(text, 10, 16)
-		if err != nil {
-			return fmt.Errorf("address %q: port %q is not a number from 0 to 65535", s, text)
+	host, text, hasPort := rest, "", false
+	if inner, ok := strings.CutPrefix(rest, "["); ok {
+		after, found := "", false
+		host, after, found = strings.Cut(inner, "]")
+		host = strings.Replace(host, "%25", "%", 1) // as URLs write the sign before a zone (RFC 6874)
+		if !found || !ipv6(host) {
+			return fmt.Errorf("address %q: want an IPv6 address in brackets, and a port behind them", s)
 		}
-		a.Port = uint16(port)
-	} else if strings.HasSuffix(rest, ":") {
+		if text, hasPort = strings.CutPrefix(after, ":"); !hasPort && after != "" {
+			return fmt.Errorf("address %q: only a port may follow the brackets", s)
+		}
+	} else if host, text, hasPort = strings.Cut(rest, ":"); strings.Contains(text, ":") {
+		return fmt.Errorf("address %q: want host:port, an IPv6 address in brackets", s)
+	} else if !hostName(host) {
+		return fmt.Errorf("address %q: %q is not a host name or an IP address", s, host)
+	}
+	a.Host, a.Port = host, DefaultPort
+	switch port, err := strconv.ParseUint(text, 10, 16); {
+	case hasPort && text == "":
 		return fmt.Errorf("address %q: the port is missing", s)
+	case hasPort && err != nil:
+		return fmt.Errorf("address %q: port %q is not a number from 0 to 65535", s, text)
+	case hasPort:
+		a.Port = uint16(port)
 	}
 	return nil
+}
+
+// ipv6 reports whether host is an IPv6 address, with or without a zone (RFC 4007): the
+// name or number of an interface.
+func ipv6(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Is6() && !strings.ContainsFunc(addr.Zone(), func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`/[]%"\`, r)
+	})
+}
+
+// hostName refuses what no name or IPv4 address has.
+func hostName(host string) bool {
+	return !strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`[]%<>"\^|{}`+"`", r) })
 }
 
 // String gives the address in the form that ParseAddress reads.

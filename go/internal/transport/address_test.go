@@ -22,6 +22,8 @@ func TestParseAddress(t *testing.T) {
 		"unix:///run/alknet.sock":                    "",
 		"unix://" + id + "@/run/a@b":                 "",
 		"unix:///a@b":                                "",
+		"quic://[fe80::1%eth0]:5":                    "",
+		"tls://[fe80::1%25lo]":                       "tls://[fe80::1%lo]:4433",
 	} {
 		a, err := ParseAddress(in)
 		if want == "" {
@@ -48,8 +50,7 @@ func TestRefusedAddresses(t *testing.T) {
 		"alknet://host:4433/path":       "nothing may follow",
 		"alknet://host:4433?x=1":        "nothing may follow",
 		"alknet://::1:4433":             "in brackets", // also an address without a port
-		"alknet://[::1%25eth0]:4433":    "in brackets",
-		"alknet://[fe80::zz]:4433":      "host",
+		"alknet://[fe80::zz]:4433":      "in brackets",
 		"alknet://not!base58@host:4433": "endpoint id",
 		"alknet://abc@host:4433":        "endpoint id",
 		"unix://relative":               "unix:///path",

@@ -2,9 +2,11 @@ package transport
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
-	"net"
+	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -16,12 +18,10 @@ func TestManyHandshakesAtOnce(t *testing.T) {
 	ctx := context.Background()
 	var arrived sync.WaitGroup
 	arrived.Add(many)
-	ln, err := Listen(ctx, "quic://127.0.0.1:0", ListenConfig{Signer: newKey(t), HandshakeTimeout: time.Minute, VerifyPeer: func(context.Context, ed25519.PublicKey, net.Addr) error {
-		arrived.Done()
-		arrived.Wait() // the last one lets all of them go
-		return nil
-	}})
+	signer := &together{PrivateKey: newKey(t)}
+	ln, err := Listen(ctx, "quic://127.0.0.1:0", ListenConfig{Signer: signer, HandshakeTimeout: time.Minute})
 	must(t, err)
+	signer.arrived.Store(&arrived)
 	address, key := ln.Address(), newKey(t)
 	conns := make(chan Conn, many)
 	var dialling sync.WaitGroup
@@ -41,4 +41,18 @@ func TestManyHandshakesAtOnce(t *testing.T) {
 		_ = conn.Close()
 	}
 	must(t, ln.Close())
+}
+
+// together is a signer whose signatures for handshakes all wait for the last one.
+type together struct {
+	ed25519.PrivateKey
+	arrived atomic.Pointer[sync.WaitGroup]
+}
+
+func (s *together) Sign(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	if arrived := s.arrived.Load(); arrived != nil {
+		arrived.Done()
+		arrived.Wait()
+	}
+	return s.PrivateKey.Sign(random, message, opts)
 }

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"cmp"
-	"context"
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -12,8 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
-	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,43 +58,86 @@ func baseTLS(protocol string) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS13, NextProtos: []string{cmp.Or(protocol, ALPN)}, SessionTicketsDisabled: true}
 }
 
-// clientTLS is the dialling side's configuration. mismatch is set when the server
-// shows another key than the pinned one.
-func clientTLS(a Address, cfg DialConfig, mismatch *error) (*tls.Config, ed25519.PublicKey, error) {
+// pin is the key that an address pins, and what the server has shown instead. A server
+// proves its key after it has shown it (RFC 8446, section 4.4.3), so that a mismatch is
+// told only of a handshake that got so far: anybody can show anybody's certificate.
+type pin struct {
+	want   ed25519.PublicKey
+	shown  ed25519.PublicKey // another key; nil for none
+	proven atomic.Bool
+}
+
+// verify takes the certificate that the server has shown and not yet proven.
+func (p *pin) verify(state tls.ConnectionState) error {
+	got := keyOf(state.PeerCertificates)
+	if got == nil {
+		return errors.New("the node's certificate holds no Ed25519 key, and the address pins one")
+	}
+	if !sameKey(got, p.want) {
+		p.shown = got
+	}
+	return nil
+}
+
+// check is called once the server has proven its key.
+func (p *pin) check() error {
+	if p == nil || p.shown == nil {
+		return nil
+	}
+	p.proven.Store(true)
+	return p.mismatch()
+}
+
+// mismatch returns the *PinMismatchError of a key that was proven, or nil.
+func (p *pin) mismatch() error {
+	if p == nil || !p.proven.Load() {
+		return nil
+	}
+	return &PinMismatchError{Want: p.want, Got: p.shown}
+}
+
+// clientTLS is the dialling side's configuration. pin.check is to be called after the
+// handshake; pin is nil where the address pins no key.
+func clientTLS(a Address, cfg DialConfig) (*tls.Config, ed25519.PublicKey, *pin, error) {
 	config := baseTLS(cfg.Protocol)
 	config.ServerName = a.Host
 	config.RootCAs = cfg.RootCAs
 	var presented ed25519.PublicKey
+	var pinned *pin
+	if a.Peer != nil {
+		pinned = &pin{want: a.Peer}
+	}
 	if cfg.Signer != nil {
 		certificate, key, err := selfSigned(cfg.Signer)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		presented = key
-		// Sent whatever the server's list of authorities says.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+		// Sent whatever the server's list of authorities says; not to a server that has
+		// just proven another key than the pinned one.
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return certificate, pinned.check()
+		}
 	}
 	switch {
 	case a.Peer != nil:
 		// The key is compared below instead of a chain: it is the stronger check.
 		config.InsecureSkipVerify = true
 		config.NextProtos = append(config.NextProtos, alpnKey)
-		config.VerifyConnection = func(state tls.ConnectionState) error {
-			got := keyOf(state.PeerCertificates)
-			if got == nil {
-				return errors.New("the node's certificate holds no Ed25519 key, and the address pins one")
-			}
-			if !sameKey(got, a.Peer) {
-				*mismatch = &PinMismatchError{Want: a.Peer, Got: got}
-				return *mismatch
-			}
-			return nil
-		}
+		config.VerifyConnection = pinned.verify
 	case cfg.Insecure:
 		config.InsecureSkipVerify = true
 	}
-	return config, presented, nil
+	return config, presented, pinned, nil
 }
+
+// claim is what a connection's handshake knows of the client's key before the client has
+// proven it. The key is judged after the handshake: a judgement before it would tell
+// whether a key is authorized to whoever knows it.
+type claim struct{ made atomic.Bool }
+
+// claimKey finds a connection's claim in the context of its handshake.
+type claimKey struct{}
 
 // serverTLS is the listening side's configuration.
 func serverTLS(cfg ListenConfig) (*tls.Config, error) {
@@ -114,19 +156,18 @@ func serverTLS(cfg ListenConfig) (*tls.Config, error) {
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		c := config.Clone()
 		c.GetConfigForClient = nil
-		var remote net.Addr
-		if hello.Conn != nil {
-			remote = hello.Conn.RemoteAddr()
-		}
+		claim, _ := hello.Context().Value(claimKey{}).(*claim)
 		c.VerifyConnection = func(state tls.ConnectionState) error {
-			if len(state.PeerCertificates) == 0 || cfg.VerifyPeer == nil {
+			if len(state.PeerCertificates) == 0 {
 				return nil
 			}
-			key := keyOf(state.PeerCertificates)
-			if key == nil {
+			if keyOf(state.PeerCertificates) == nil {
 				return errors.New("the client's certificate holds no Ed25519 key")
 			}
-			return cfg.VerifyPeer(context.WithoutCancel(hello.Context()), key, remote)
+			if claim != nil {
+				claim.made.Store(true)
+			}
+			return nil
 		}
 		return c, nil
 	}

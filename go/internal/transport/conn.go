@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -43,6 +42,9 @@ type Conn interface {
 	// CloseWithReason is Close that tells the other side why where the transport can
 	// (QUIC: RFC 9000, section 10.2).
 	CloseWithReason(reason string) error
+	// SignedIn tells the listener's gate that the peer has signed in. It does nothing on a
+	// dialling side.
+	SignedIn()
 }
 
 // Streams is what a Conn has besides where the transport has streams: one-way
@@ -89,9 +91,15 @@ type byteConn struct {
 	kind      string
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey // the key that we showed, for RefusedError
-	release   func()            // tells the gate of the end; nil without one
-	closing   sync.Once
-	since     time.Time // when it was established
+	pass      Pass              // of a listening side; nil for a dialling one
+	since     time.Time         // when it was established
+}
+
+// SignedIn implements Conn.
+func (c *byteConn) SignedIn() {
+	if c.pass != nil {
+		c.pass.SignedIn()
+	}
 }
 
 func (c *byteConn) Kind() string                 { return c.kind }
@@ -119,8 +127,8 @@ func (c *byteConn) CloseWrite() error {
 // not read, to send an alert. Nothing here relies on it: frames have a length, and a
 // session says goodbye by itself.
 func (c *byteConn) Close() error {
-	if c.release != nil {
-		defer c.closing.Do(c.release)
+	if c.pass != nil {
+		defer c.pass.Release()
 	}
 	if err := c.socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		return err

@@ -85,8 +85,7 @@ func Dial(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 }
 
 func dialPlain(ctx context.Context, network, address, kind string) (Conn, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := dialSocket(ctx, network, address)
 	if err != nil {
 		return nil, dialError(ctx, kind, address, err)
 	}
@@ -110,37 +109,53 @@ func dialTLS(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 }
 
 func dialTLSOver(ctx context.Context, a Address, cfg DialConfig, network, address, kind string) (Conn, error) {
-	var mismatch error
-	config, presented, err := clientTLS(a, cfg, &mismatch)
+	config, presented, pinned, err := clientTLS(a, cfg)
 	if err != nil {
 		return nil, err
 	}
-	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, network, address)
+	raw, err := dialSocket(ctx, network, address)
 	if err != nil {
 		return nil, dialError(ctx, kind, address, err)
 	}
 	under := newByteConn(raw, kind)
 	conn := tls.Client(under.Conn, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	err = conn.HandshakeContext(ctx)
+	if err == nil {
+		err = pinned.check()
+	}
+	if err != nil {
 		_ = raw.Close()
-		if mismatch != nil {
+		if mismatch := pinned.mismatch(); mismatch != nil {
 			return nil, mismatch
 		}
-		return nil, dialError(ctx, kind, address, refusal(err, presented))
+		return nil, dialError(ctx, kind, address, err)
 	}
 	return under.secured(conn, presented), nil
 }
 
+// dialQUIC tries all addresses of the host.
 func dialQUIC(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
-	var mismatch error
-	config, presented, err := clientTLS(a, cfg, &mismatch)
-	if err != nil {
-		return nil, err
-	}
-	remote, err := resolveUDP(ctx, a)
+	addresses, err := lookup(ctx, a.Host)
 	if err != nil {
 		return nil, dialError(ctx, KindQUIC, a.hostPort(), err)
+	}
+	conn, err := firstOf(ctx, addresses, func(ctx context.Context, ip net.IPAddr) (*quicConn, error) {
+		return dialQUICAddress(ctx, a, cfg, &net.UDPAddr{IP: ip.IP, Zone: ip.Zone, Port: int(a.Port)})
+	}, func(late *quicConn) { _ = late.Close() })
+	if err != nil {
+		var mismatch *PinMismatchError
+		if errors.As(err, &mismatch) {
+			return nil, mismatch
+		}
+		return nil, dialError(ctx, KindQUIC, a.hostPort(), err)
+	}
+	return conn, nil
+}
+
+func dialQUICAddress(ctx context.Context, a Address, cfg DialConfig, remote *net.UDPAddr) (*quicConn, error) {
+	config, presented, pinned, err := clientTLS(a, cfg)
+	if err != nil {
+		return nil, err
 	}
 	local := &net.UDPAddr{}
 	if remote.IP.IsLoopback() {
@@ -148,36 +163,32 @@ func dialQUIC(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	}
 	socket, err := net.ListenUDP("udp", local)
 	if err != nil {
-		return nil, dialError(ctx, KindQUIC, a.hostPort(), err)
+		return nil, err
 	}
 	transport := &quic.Transport{Conn: socket}
-	fail := func(err error) (Conn, error) {
+	fail := func(err error) (*quicConn, error) {
 		_ = transport.Close()
 		_ = socket.Close()
-		if mismatch != nil {
+		if mismatch := pinned.mismatch(); mismatch != nil {
 			return nil, mismatch
 		}
-		return nil, dialError(ctx, KindQUIC, a.hostPort(), refusal(err, presented))
+		return nil, err
 	}
-	conn, err := transport.Dial(ctx, remote, config, quicConfig(cfg.MaxStreams, cfg.Timeout))
+	conn, err := transport.Dial(ctx, remote, config, clientQUICConfig(cfg.MaxStreams, 2*cfg.Timeout)) // ctx is to end it first
 	if err != nil {
+		return fail(err)
+	}
+	if err := pinned.check(); err != nil {
+		_ = conn.CloseWithError(closedCode, "")
 		return fail(err)
 	}
 	main, err := conn.OpenStreamSync(ctx)
 	if err != nil {
 		_ = conn.CloseWithError(closedCode, "")
-		return fail(err)
+		return fail(refusal(err, presented))
 	}
 	return &quicConn{
 		conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), presented: presented,
 		remote: remote, transport: transport, socket: socket,
 	}, nil
-}
-
-func resolveUDP(ctx context.Context, a Address) (*net.UDPAddr, error) {
-	ips, err := net.DefaultResolver.LookupIPAddr(ctx, a.Host)
-	if err != nil {
-		return nil, err
-	}
-	return &net.UDPAddr{IP: ips[0].IP, Zone: ips[0].Zone, Port: int(a.Port)}, nil
 }

@@ -51,9 +51,14 @@ var refusedAlerts = map[uint8]bool{
 	116: true, // certificate_required
 }
 
+// Refused is the error of a node that has answered that it does not accept key, over a
+// connection whose handshake was complete; nil is a connection without a key.
+func Refused(key ed25519.PublicKey, cause error) *RefusedError { return &RefusedError{key, cause} }
+
 // refusal turns the alert by which a peer refuses a certificate into a
 // *RefusedError. In TLS 1.3 the client's handshake is over before the server has
-// judged the client's certificate, so that the alert comes with any later read.
+// judged the client's certificate, so that the alert comes with any later read. It is
+// not for errors of the handshake itself: there anybody can send an alert.
 func refusal(err error, presented ed25519.PublicKey) error {
 	if err == nil {
 		return nil

@@ -3,10 +3,10 @@ package transport
 import (
 	"context"
 	"crypto"
-	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -22,9 +22,6 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	// DefaultOpenTimeout is the time for the first stream of a QUIC connection.
 	DefaultOpenTimeout = 5 * time.Second
-	// maxHandshakes may be under way at once on one listener: a stranger's unfinished
-	// ones cost a goroutine and a few KiB each, and nothing more once it is reached.
-	maxHandshakes = 512
 	// pairAttempts is how often another port is tried when the system's choice for
 	// TCP is taken for UDP.
 	pairAttempts = 20
@@ -37,13 +34,10 @@ type ListenConfig struct {
 	// Certificate is shown instead of the self-signed one to clients that pin no key,
 	// and so go by a CA; nil means none.
 	Certificate *tls.Certificate
-	// Gate bounds what strangers cost; nil lets everybody in.
+	// Gate bounds what strangers cost; nil bounds only how many there are at once.
 	Gate Gate
 	// Sockets are used in place of binding where they have the address; nil binds.
 	Sockets Sockets
-	// VerifyPeer judges the key of a client during the handshake; an error refuses
-	// it there, and nil accepts every key. A client without one is not asked about.
-	VerifyPeer func(ctx context.Context, key ed25519.PublicKey, remote net.Addr) error
 	// Protocol is spoken in place of ALPN; "" means ALPN.
 	Protocol string
 	// Secure has Unix sockets speak TLS too, so that both sides prove their keys.
@@ -69,24 +63,12 @@ type Sockets interface {
 	PacketConn(address string) net.PacketConn
 }
 
-// Gate decides about connections before anything is spent on them. Its methods must
-// not block.
-type Gate interface {
-	// Admit lets a connection in or turns it away; release is called once, when the
-	// connection has ended.
-	Admit(remote net.Addr) (release func(), ok bool)
-	// Suspicious reports whether a QUIC client must first show that it receives what is
-	// sent to its address (RFC 9000, section 8.1.2), because many come from there.
-	Suspicious(remote net.Addr) bool
-}
-
 // Listener gives the connections of one address. It is safe for concurrent use.
 type Listener struct {
 	address           Address
 	kinds             []string
 	cfg               ListenConfig
 	conns             chan Conn
-	slots             chan struct{} // one token for each handshake under way
 	ctx               context.Context
 	cancel            context.CancelFunc
 	work              sync.WaitGroup
@@ -117,7 +99,10 @@ func Listen(ctx context.Context, address string, cfg ListenConfig) (*Listener, e
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Listener{address: a, cfg: cfg, conns: make(chan Conn), slots: make(chan struct{}, maxHandshakes)}
+	if cfg.Gate == nil {
+		cfg.Gate = &openGate{}
+	}
+	l := &Listener{address: a, cfg: cfg, conns: make(chan Conn)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	if err := l.bind(ctx); err != nil {
 		_ = l.Close()
@@ -250,8 +235,12 @@ func (l *Listener) serveTLSOver(ln net.Listener, kind string) error {
 		l.acceptLoop(ln, kind, func(under *byteConn) {
 			ctx, cancel := context.WithTimeout(l.ctx, l.cfg.HandshakeTimeout)
 			defer cancel()
+			var shown claim
 			conn := tls.Server(under.Conn, config)
-			if err := conn.HandshakeContext(ctx); err != nil {
+			if err := conn.HandshakeContext(context.WithValue(ctx, claimKey{}, &shown)); err != nil {
+				if shown.made.Load() && !broken(err) {
+					l.cfg.Gate.Unproven(under.RemoteAddr())
+				}
 				l.cfg.Logger.Debug("handshake failed", "transport", kind, "addr", under.RemoteAddr().String(), "error", err)
 				_ = under.Close()
 				return
@@ -279,63 +268,78 @@ func (l *Listener) acceptLoop(ln net.Listener, kind string, prepare func(*byteCo
 			}
 			continue
 		}
-		release, ok := l.admit(raw)
+		conn := newByteConn(raw, kind)
+		pass, ok := l.cfg.Gate.Admit(raw.RemoteAddr(), func() { reset(raw) })
 		if !ok {
+			reset(raw)
 			continue
 		}
-		conn := newByteConn(raw, kind)
-		conn.release = release
-		select {
-		case l.slots <- struct{}{}:
-		case <-l.ctx.Done():
-			_ = conn.Close()
-			return
-		}
-		l.run(func() {
-			defer func() { <-l.slots }()
-			prepare(conn)
-		})
+		conn.pass = pass
+		l.run(func() { prepare(conn) })
 	}
 }
 
-// admit asks the gate, and resets what it turns away: the port is free at once.
-func (l *Listener) admit(raw net.Conn) (release func(), ok bool) {
-	if l.cfg.Gate == nil {
-		return nil, true
+// reset closes a connection that is rejected or has to give way: the port is free at once.
+func reset(raw net.Conn) {
+	if socket, isTCP := raw.(*net.TCPConn); isTCP {
+		_ = socket.SetLinger(0)
 	}
-	if release, ok = l.cfg.Gate.Admit(raw.RemoteAddr()); !ok {
-		if socket, isTCP := raw.(*net.TCPConn); isTCP {
-			_ = socket.SetLinger(0)
-		}
-		_ = raw.Close()
-	}
-	return release, ok
+	_ = raw.Close()
 }
 
-// errTurnedAway refuses a QUIC connection; the client sees CONNECTION_REFUSED.
-var errTurnedAway = errors.New("turned away")
+// broken reports whether a handshake failed because the connection did.
+func broken(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// errRejected refuses a QUIC connection; the client sees CONNECTION_REFUSED.
+var errRejected = errors.New("rejected")
+
+// entrant is a QUIC connection from its first packet on. It is in the context of its
+// handshake and of the connection.
+type entrant struct {
+	claim
+	pass Pass
+	conn atomic.Pointer[quic.Conn] // once the handshake is complete
+	out  atomic.Bool               // it has to give way
+}
+
+type entrantKey struct{}
+
+// giveWay closes the connection, at the latest when its handshake is complete.
+func (e *entrant) giveWay() {
+	e.out.Store(true)
+	if conn := e.conn.Load(); conn != nil {
+		_ = conn.CloseWithError(closedCode, "too many connections wait to be opened")
+	}
+}
 
 // guard puts the gate before a QUIC transport, and closes it for good once the
 // listener has stopped: without a quic.Listener its clients would hear nothing. admitted
 // is called for each connection that is let in, with a context that ends with it.
 func (l *Listener) guard(transport *quic.Transport, admitted func(ctx context.Context)) {
-	gate := l.cfg.Gate
-	if gate != nil {
-		transport.VerifySourceAddress = gate.Suspicious
-	}
+	transport.VerifySourceAddress = l.cfg.Gate.Suspicious
 	transport.ConnContext = func(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
 		if l.stopped.Load() {
-			return nil, errTurnedAway
+			return nil, errRejected
 		}
-		if gate != nil {
-			release, ok := gate.Admit(info.RemoteAddr)
-			if !ok {
-				return nil, errTurnedAway
+		e := &entrant{}
+		pass, ok := l.cfg.Gate.Admit(info.RemoteAddr, e.giveWay)
+		if !ok {
+			return nil, errRejected
+		}
+		e.pass = pass
+		context.AfterFunc(ctx, func() {
+			pass.Release()
+			var failed *quic.TransportError
+			if errors.As(context.Cause(ctx), &failed) && !failed.Remote && failed.ErrorCode.IsCryptoError() && e.made.Load() {
+				l.cfg.Gate.Unproven(info.RemoteAddr)
 			}
-			context.AfterFunc(ctx, release)
-		}
+		})
 		admitted(ctx)
-		return ctx, nil
+		return context.WithValue(context.WithValue(ctx, entrantKey{}, e), claimKey{}, &e.claim), nil
 	}
 }
 
@@ -360,7 +364,7 @@ func (l *Listener) serveQUIC(socket net.PacketConn) error {
 	if err != nil {
 		return err
 	}
-	ln, err := transport.Listen(config, quicConfig(l.cfg.MaxStreams, l.cfg.HandshakeTimeout))
+	ln, err := transport.Listen(config, serverQUICConfig(l.cfg.MaxStreams, l.cfg.HandshakeTimeout))
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", l.address, err)
 	}
@@ -390,12 +394,17 @@ func (l *Listener) prepareQUIC(conn *quic.Conn) {
 	since := time.Now()
 	ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OpenTimeout)
 	defer cancel()
+	e := conn.Context().Value(entrantKey{}).(*entrant)
+	if e.conn.Store(conn); e.out.Load() {
+		e.giveWay()
+		return
+	}
 	main, err := conn.AcceptStream(ctx)
 	if err != nil {
 		_ = conn.CloseWithError(closedCode, fmt.Sprintf("TIMEOUT: the session was not opened within %v", l.cfg.OpenTimeout))
 		return
 	}
-	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr(), since: since})
+	l.offer(&quicConn{conn: conn, main: main, key: keyOf(conn.ConnectionState().TLS.PeerCertificates), remote: conn.RemoteAddr(), pass: e.pass, since: since})
 }
 
 // run starts a goroutine of the listener. A defect that one connection meets is not to

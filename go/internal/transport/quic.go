@@ -20,7 +20,21 @@ const (
 	closedCode  = 0                // application error code of every close
 )
 
-func quicConfig(maxStreams int, handshake time.Duration) *quic.Config {
+// strangerWindow is what a client may send before anything of it is read. The windows grow
+// as its session reads.
+const strangerWindow = 64 << 10
+
+// serverQUICConfig lets a stranger send little: what it has sent waits in memory until it
+// has signed in.
+func serverQUICConfig(maxStreams int, handshake time.Duration) *quic.Config {
+	config := clientQUICConfig(maxStreams, handshake)
+	config.InitialStreamReceiveWindow = strangerWindow
+	config.InitialConnectionReceiveWindow = strangerWindow
+	return config
+}
+
+// clientQUICConfig is for connections to a node that has proven its key.
+func clientQUICConfig(maxStreams int, handshake time.Duration) *quic.Config {
 	return &quic.Config{
 		Versions:                       []quic.Version{quic.Version1},
 		HandshakeIdleTimeout:           handshake,
@@ -59,10 +73,18 @@ type quicConn struct {
 	key       ed25519.PublicKey
 	presented ed25519.PublicKey
 	remote    net.Addr
+	pass      Pass            // of a listening side; nil for a dialling one
 	transport *quic.Transport // of a dialling side: closed with the connection
 	socket    net.PacketConn
 	closing   sync.Once
 	since     time.Time // when the handshake was over
+}
+
+// SignedIn implements Conn.
+func (c *quicConn) SignedIn() {
+	if c.pass != nil {
+		c.pass.SignedIn()
+	}
 }
 
 func (c *quicConn) Kind() string               { return KindQUIC }

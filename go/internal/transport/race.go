@@ -25,8 +25,8 @@ type attempt struct {
 }
 
 // race dials QUIC and, when that has not answered after the delay or has failed,
-// TLS beside it. The first that authenticates wins; a proof that the node is
-// another one, or that it refuses us, ends the race.
+// TLS beside it. The first that authenticates wins; a node that has proven another key
+// than the pinned one ends the race.
 func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan attempt) // unbuffered: a loser's connection is never left in it
@@ -84,8 +84,7 @@ func race(ctx context.Context, a Address, cfg DialConfig) (Conn, error) {
 				return r.conn, nil
 			}
 			var mismatch *PinMismatchError
-			var refused *RefusedError
-			if errors.As(r.err, &mismatch) || errors.As(r.err, &refused) {
+			if errors.As(r.err, &mismatch) {
 				return nil, r.err
 			}
 			fail(r.err)

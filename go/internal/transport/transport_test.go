@@ -165,34 +165,6 @@ func TestWrongPinNamesBothKeysAndIsFinal(t *testing.T) {
 	}
 }
 
-func TestRefusedKey(t *testing.T) {
-	good := newKey(t)
-	h := listen(t, "127.0.0.1:0", func(c *ListenConfig) {
-		c.VerifyPeer = func(_ context.Context, key ed25519.PublicKey, remote net.Addr) error {
-			if remote == nil || !bytes.Equal(key, publicOf(good)) {
-				return errors.New("no")
-			}
-			return nil
-		}
-	})
-	for _, scheme := range []string{SchemeAlknet, SchemeQUIC, SchemeTLS} {
-		a := h.pinned()
-		a.Scheme = scheme
-		echoed(t, dial(t, a, DialConfig{Signer: good}), "welcome")
-		bad := newKey(t)
-		// The refusal comes with the handshake or, in TLS 1.3, with the first read.
-		conn, err := Dial(context.Background(), a, DialConfig{Signer: bad})
-		if err == nil {
-			_, err = conn.Read(make([]byte, 1))
-			_ = conn.Close()
-		}
-		var refused *RefusedError
-		if !errors.As(err, &refused) || !strings.Contains(err.Error(), principal.Fingerprint(publicOf(bad))) {
-			t.Errorf("%s: %v", scheme, err)
-		}
-	}
-}
-
 // authority makes a CA and a certificate of it for 127.0.0.1.
 func authority(t *testing.T) (*x509.CertPool, *tls.Certificate) {
 	t.Helper()

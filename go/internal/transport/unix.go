@@ -32,8 +32,7 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 			return fail(err)
 		}
 	}
-	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "unix", path)
+	ln, err := bindUnix(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on unix://%s: %w", path, err)
 	}

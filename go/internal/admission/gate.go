@@ -1,4 +1,6 @@
-package node
+// Package admission bounds what strangers may cost a node that listens: connections,
+// refused credentials and sessions, for each address and identity.
+package admission
 
 import (
 	"container/list"
@@ -6,21 +8,23 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/alkdev/alknet/go/internal/transport"
 )
 
-// Admission bounds what strangers may cost a head. A field that is 0 is no limit.
+// Limits bound what strangers may cost. A field that is 0 is no limit.
 // An IPv6 address counts as its /64 network, which is what one customer gets.
 // Connections over Unix sockets are not counted.
-type Admission struct {
+type Limits struct {
 	Connections           int // of all addresses together
 	ConnectionsPerAddress int
 	SessionsPerIdentity   int
 	FailuresPerConnection int // refused credentials, before further tokens are refused unseen
-	FailuresPerAddress    int // refused credentials in a minute, before the address is kept out for the rest of it
+	FailuresPerAddress    int // refused credentials in a minute, before the address is blocked for the rest of it
 }
 
-// failureWindow is what FailuresPerAddress counts in.
-const failureWindow = time.Minute
+// FailureWindow is what FailuresPerAddress counts in.
+const FailureWindow = time.Minute
 
 // maxSources bounds the addresses that are remembered without a connection of
 // theirs; the one that was seen least lately is forgotten first. One costs about
@@ -33,22 +37,45 @@ type source struct {
 	connections int
 	failures    int       // in the window
 	window      time.Time // when the window began
-	noted       time.Time // when it was last logged that it was turned away
+	noted       time.Time // when it was last logged that it was rejected
 	idle        *list.Element
 }
 
-// gate counts connections, failures and sessions. It is safe for concurrent use.
-type gate struct {
+// Gate counts connections, failures and sessions. It is safe for concurrent use.
+type Gate struct {
 	mu         sync.Mutex
 	now        func() time.Time
 	total      int
 	sources    map[netip.Addr]*source
 	idle       list.List // of sources without connections, the latest first
 	identities map[string]int
+	strangers  transport.Strangers // those that have not signed in: they make room for others
 }
 
-func newGate() *gate {
-	return &gate{now: time.Now, sources: map[netip.Addr]*source{}, identities: map[string]int{}}
+// pass is one connection that the gate has let in.
+type pass struct {
+	gate     *Gate
+	source   *source // nil where the address is not counted, and once released
+	stranger *transport.Stranger
+}
+
+// SignedIn implements transport.Pass.
+func (p *pass) SignedIn() { p.gate.strangers.Remove(p.stranger) }
+
+// Release implements transport.Pass.
+func (p *pass) Release() {
+	p.gate.strangers.Remove(p.stranger)
+	p.gate.mu.Lock()
+	defer p.gate.mu.Unlock()
+	if p.source != nil {
+		p.gate.leave(p.source)
+		p.source = nil
+	}
+}
+
+// NewGate returns a gate that has counted nothing.
+func NewGate() *Gate {
+	return &Gate{now: time.Now, sources: map[netip.Addr]*source{}, identities: map[string]int{}}
 }
 
 // sourceOf gives what an address counts as; false is one that is not counted.
@@ -74,7 +101,7 @@ func sourceOf(remote net.Addr) (netip.Addr, bool) {
 }
 
 // at returns what is known of an address, and makes it known.
-func (g *gate) at(key netip.Addr) *source {
+func (g *Gate) at(key netip.Addr) *source {
 	s := g.sources[key]
 	if s == nil {
 		for len(g.sources) >= maxSources && g.idle.Len() > 0 {
@@ -84,42 +111,69 @@ func (g *gate) at(key netip.Addr) *source {
 		g.sources[key] = s
 		s.idle = g.idle.PushFront(s)
 	}
-	if g.now().Sub(s.window) >= failureWindow {
+	if g.now().Sub(s.window) >= FailureWindow {
 		s.failures, s.window = 0, time.Time{}
 	}
 	return s
 }
 
-func (g *gate) forget(s *source) {
+func (g *Gate) forget(s *source) {
 	g.idle.Remove(s.idle)
 	delete(g.sources, s.key)
 }
 
 // sweep forgets a few idle sources whose window is over, so that what an attack has
 // left goes away by itself.
-func (g *gate) sweep() {
+func (g *Gate) sweep() {
 	for range 2 {
 		oldest := g.idle.Back()
-		if oldest == nil || g.now().Sub(oldest.Value.(*source).window) < failureWindow {
+		if oldest == nil || g.now().Sub(oldest.Value.(*source).window) < FailureWindow {
 			return
 		}
 		g.forget(oldest.Value.(*source))
 	}
 }
 
-// The reasons why a connection is turned away.
+// The reasons why a connection is rejected.
 const (
-	tooManyConnections = "too-many-connections"
-	tooManyOfAddress   = "too-many-connections-of-address"
-	tooManyFailures    = "too-many-failures"
+	TooManyConnections = "too-many-connections"
+	TooManyOfAddress   = "too-many-connections-of-address"
+	TooManyFailures    = "too-many-failures"
 )
 
-// admit lets a connection in, or says why not, and whether that should be logged:
-// once per address and minute, because a flood must not fill the disk.
-func (g *gate) admit(limits *Admission, remote net.Addr) (release func(), reason string, note bool) {
+// Admit lets a connection in, or says why not, and whether that should be logged:
+// once per address and minute, because a flood must not fill the disk. Where there are
+// too many connections, or too many strangers, a stranger makes room. close closes the
+// connection if it has to do so itself one day.
+func (g *Gate) Admit(limits *Limits, remote net.Addr, close func()) (_ transport.Pass, reason string, note bool) {
+	p := &pass{gate: g}
+	p.stranger = g.strangers.Add(remote, func() {
+		p.Release() // its place is free now, not when it has closed
+		close()
+	})
+	for g.strangers.Len() > transport.MaxStrangers {
+		g.strangers.Evict()
+	}
+	for {
+		if reason, note = g.count(limits, remote, p); reason != TooManyConnections {
+			break
+		}
+		if evicted := g.strangers.Evict(); evicted == nil || evicted == p.stranger {
+			break
+		}
+	}
+	if reason != "" {
+		g.strangers.Remove(p.stranger)
+		return nil, reason, note
+	}
+	return p, "", false
+}
+
+// count counts a connection of remote, or says why it may not come.
+func (g *Gate) count(limits *Limits, remote net.Addr, p *pass) (reason string, note bool) {
 	key, counted := sourceOf(remote)
 	if !counted {
-		return func() {}, "", false
+		return "", false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -127,18 +181,18 @@ func (g *gate) admit(limits *Admission, remote net.Addr) (release func(), reason
 	s := g.at(key)
 	switch {
 	case limits.FailuresPerAddress > 0 && s.failures >= limits.FailuresPerAddress:
-		reason = tooManyFailures
+		reason = TooManyFailures
 	case limits.ConnectionsPerAddress > 0 && s.connections >= limits.ConnectionsPerAddress:
-		reason = tooManyOfAddress
+		reason = TooManyOfAddress
 	case limits.Connections > 0 && g.total >= limits.Connections:
-		reason = tooManyConnections
+		reason = TooManyConnections
 	}
 	if reason != "" {
 		now := g.now()
-		if note = now.Sub(s.noted) >= failureWindow; note {
+		if note = now.Sub(s.noted) >= FailureWindow; note {
 			s.noted = now
 		}
-		return nil, reason, note
+		return reason, note
 	}
 	if s.idle != nil {
 		g.idle.Remove(s.idle)
@@ -146,12 +200,11 @@ func (g *gate) admit(limits *Admission, remote net.Addr) (release func(), reason
 	}
 	s.connections++
 	g.total++
-	return func() { g.leave(s) }, "", false
+	p.source = s
+	return "", false
 }
 
-func (g *gate) leave(s *source) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+func (g *Gate) leave(s *source) {
 	g.total--
 	if s.connections--; s.connections > 0 {
 		return
@@ -166,9 +219,9 @@ func (g *gate) leave(s *source) {
 	}
 }
 
-// failed counts a refused credential, and reports whether it was the one that shuts
+// Failed counts a refused credential, and reports whether it was the one that shuts
 // its address out.
-func (g *gate) failed(limits *Admission, remote net.Addr) (out bool) {
+func (g *Gate) Failed(limits *Limits, remote net.Addr) (out bool) {
 	key, counted := sourceOf(remote)
 	if !counted || limits.FailuresPerAddress <= 0 {
 		return false
@@ -186,9 +239,9 @@ func (g *gate) failed(limits *Admission, remote net.Addr) (out bool) {
 	return s.failures == limits.FailuresPerAddress
 }
 
-// suspicious reports whether an address takes up so much that a sender of forged
+// Suspicious reports whether an address takes up so much that a sender of forged
 // packets could keep an honest client of that address out.
-func (g *gate) suspicious(limits *Admission, remote net.Addr) bool {
+func (g *Gate) Suspicious(limits *Limits, remote net.Addr) bool {
 	key, counted := sourceOf(remote)
 	if !counted {
 		return false
@@ -202,8 +255,8 @@ func (g *gate) suspicious(limits *Admission, remote net.Addr) bool {
 	return s != nil && (s.failures > 0 || limits.ConnectionsPerAddress > 0 && s.connections >= max(1, limits.ConnectionsPerAddress/4))
 }
 
-// enter counts a session of an identity, and reports whether there is room for it.
-func (g *gate) enter(limits *Admission, id string) bool {
+// Enter counts a session of an identity, and reports whether there is room for it.
+func (g *Gate) Enter(limits *Limits, id string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if limits.SessionsPerIdentity > 0 && g.identities[id] >= limits.SessionsPerIdentity {
@@ -213,7 +266,7 @@ func (g *gate) enter(limits *Admission, id string) bool {
 	return true
 }
 
-func (g *gate) exit(id string) {
+func (g *Gate) Exit(id string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.identities[id]--; g.identities[id] <= 0 {
@@ -221,8 +274,8 @@ func (g *gate) exit(id string) {
 	}
 }
 
-// connections returns how many are counted now.
-func (g *gate) connections() int {
+// Connections returns how many are counted now.
+func (g *Gate) Connections() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.total
