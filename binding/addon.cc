@@ -73,12 +73,49 @@ bool IsBun(Napi::Env env) {
          napi_typeof(env, bun, &type) == napi_ok && type != napi_undefined;
 }
 
+// Node.js has a listener of its own, which was there before and installs the handler.
+napi_value OnNewListener(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value name;
+  char start[4] = {};
+  size_t length;
+  if (napi_get_cb_info(env, info, &count, &name, nullptr, nullptr) == napi_ok && count > 0 &&
+      napi_get_value_string_latin1(env, name, start, sizeof(start), &length) == napi_ok && std::string(start) == "SIG") {
+    alknet::MarkHandlers();
+  }
+  return nullptr;
+}
+
+void ClearException(napi_env env) {
+  napi_value exception;
+  bool pending;
+  if (napi_is_exception_pending(env, &pending) == napi_ok && pending) napi_get_and_clear_last_exception(env, &exception);
+}
+
+// Calls process.on('newListener', …), once a thread. It is the process of Node.js itself,
+// not one that a test runner shows to its tests.
+void WatchListeners(Napi::Env env) {
+  static thread_local bool done;
+  napi_value global, process, on, event, listener;
+  if (done || napi_get_global(env, &global) != napi_ok ||
+      napi_get_named_property(env, global, "process", &process) != napi_ok ||
+      napi_get_named_property(env, process, "on", &on) != napi_ok ||
+      napi_create_string_latin1(env, "newListener", NAPI_AUTO_LENGTH, &event) != napi_ok ||
+      napi_create_function(env, nullptr, 0, OnNewListener, nullptr, &listener) != napi_ok) {
+    return ClearException(env);
+  }
+  napi_value arguments[] = {event, listener};
+  done = napi_call_function(env, process, on, 2, arguments, nullptr) == napi_ok;
+  if (!done) ClearException(env);
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   // Nothing of Go is called here: its runtime starts on a thread of its own meanwhile, and
   // the first call waits for that.
   alknet::RestoreSignals();
   alknet::PinThisObject();
   alknet::ProtectHandlers(!IsBun(env));
+  WatchListeners(env);
   Environment::Attach(env);
   Export(env, exports, "open", Call<&Environment::Open>);
   Export(env, exports, "submit", Call<&Environment::Submit>);

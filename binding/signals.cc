@@ -6,6 +6,7 @@ namespace alknet {
 
 void RestoreSignals() {}
 void ProtectHandlers(bool) {}
+void MarkHandlers() {}
 SignalGuard::SignalGuard() {}
 SignalGuard::~SignalGuard() {}
 
@@ -15,8 +16,10 @@ SignalGuard::~SignalGuard() {}
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <time.h>
 #include <uv.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 #include <mutex>
@@ -76,18 +79,45 @@ void KeepChildHandler() {
   signal_start(handle, [](uv_signal_t*, int) {}, SIGCHLD);
 }
 
-// Adds SA_ONSTACK to every handler that lacks it.
-void MarkHandlers() {
-  for (int signal = 1; signal < NSIG; signal++) {
-    struct sigaction action;
-    if (sigaction(signal, nullptr, &action) != 0 || (action.sa_flags & SA_ONSTACK) != 0) continue;
-    if ((action.sa_flags & SA_SIGINFO) == 0 && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) continue;
-    action.sa_flags |= SA_ONSTACK;
-    sigaction(signal, &action, nullptr);
-  }
+// Adds SA_ONSTACK to the handler of a signal if it lacks it.
+void Mark(int signal) {
+  struct sigaction action;
+  if (sigaction(signal, nullptr, &action) != 0 || (action.sa_flags & SA_ONSTACK) != 0) return;
+  if ((action.sa_flags & SA_SIGINFO) == 0 && (action.sa_handler == SIG_DFL || action.sa_handler == SIG_IGN)) return;
+  action.sa_flags |= SA_ONSTACK;
+  sigaction(signal, &action, nullptr);
+}
+
+// Signals that a thread of Go may take whatever this file does: those that Go unblocks and
+// those that no thread can do without.
+constexpr int kOpenSignals[] = {SIGCHLD, SIGURG, SIGPROF, SIGTRAP, SIGABRT, SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+#ifdef SIGSTKFLT
+                                SIGSTKFLT,
+#endif
+#ifdef __linux__
+                                34,  // SIGRTMIN of glibc, which musl keeps for itself, and so does Go
+#endif
+};
+
+// How often handlers are looked at that came by another way than process.on().
+constexpr int64_t kLookEvery = 10'000'000;  // ns
+
+std::atomic<int64_t> next_look{0};
+
+void LookAtHandlers() {
+  struct timespec time;
+  if (clock_gettime(CLOCK_MONOTONIC, &time) != 0) return;
+  int64_t now = static_cast<int64_t>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+  int64_t due = next_look.load(std::memory_order_relaxed);
+  if (now < due || !next_look.compare_exchange_strong(due, now + kLookEvery, std::memory_order_relaxed)) return;
+  for (int signal : kOpenSignals) Mark(signal);
 }
 
 }  // namespace
+
+void MarkHandlers() {
+  for (int signal = 1; signal < NSIG; signal++) Mark(signal);
+}
 
 void RestoreSignals() {
   if (!blocked) return;
@@ -105,7 +135,10 @@ void ProtectHandlers(bool keep_child_handler) {
   MarkHandlers();
 }
 
-SignalGuard::SignalGuard() { pthread_sigmask(SIG_BLOCK, &kHostSignals, &before_); }
+SignalGuard::SignalGuard() {
+  LookAtHandlers();
+  pthread_sigmask(SIG_BLOCK, &kHostSignals, &before_);
+}
 
 SignalGuard::~SignalGuard() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 

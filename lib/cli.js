@@ -10,10 +10,16 @@ const tty = require('node:tty');
 const { findBinary, NO_BINARY } = require('./engine/binary.js');
 const { printable } = require('./core/printable.js');
 
-const binary = findBinary();
 const args = process.argv.slice(2);
+let binary;
+let refused;
+try {
+  binary = findBinary();
+} catch (error) {
+  refused = error.message; // its release, or where it lies
+}
 
-if (binary === undefined) fail(NO_BINARY);
+if (binary === undefined) fail(refused ?? NO_BINARY);
 else if (!executable()) fail(`alknet: ${binary} is not executable. Make it so with \`chmod +x\`, or install @alkdev/alknet-${process.platform}-${process.arch} again.`);
 else if (process.platform !== 'win32' && process.execve) process.execve(binary, [binary, ...args], process.env);
 else standIn();

@@ -9,7 +9,7 @@ const { Emitter } = require('../core/emitter.js');
 const { AlknetError } = require('../core/error.js');
 const secrets = require('../secret/commands.js');
 const { SecretStore } = require('../secret/store.js');
-const { kGet, kRun, kStart } = require('../core/symbols.js');
+const { brand, kGet, kRun, kStart } = require('../core/symbols.js');
 
 // The parts of each type: those that are no secrets, and those that are.
 const PARTS = {
@@ -259,5 +259,8 @@ async function credentialFor({ provider, listed }, service, { operation, identit
     throw keepLocal(error);
   }
 }
+
+brand(Credential, 'Credential');
+brand(CredentialStore, 'CredentialStore');
 
 module.exports = { Credential, CredentialStore, credentialProvider, credentialFor, staysLocal };

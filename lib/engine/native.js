@@ -2,7 +2,9 @@
 // Finds and loads the addon of this platform.
 
 const path = require('node:path');
+const { parse } = require('../core/builtins.js');
 const { addonRefusal } = require('./permission.js');
+const { version } = require('../../package.json');
 
 const platform = `${process.platform}-${process.arch}`;
 
@@ -19,11 +21,25 @@ function begin() {
   found ??= search();
 }
 
-/** The addon. */
+/** The addon. Its release is asked for here and not by begin(), since it is Go that answers. */
 function load() {
   begin();
   if (found.addon === undefined) throw loadError(found.attempts);
-  return found.addon;
+  found.release ??= releaseOf(found.addon);
+  if (found.release === version) return found.addon;
+  throw failure(`alknet: the native addon for ${platform} is of alknet ${found.release} and this package of alknet ${version}: use those of one release.`);
+}
+
+/** Whether there is an addon, of whatever release. */
+const present = () => found?.addon !== undefined;
+
+function releaseOf(addon) {
+  try {
+    const { version: release } = parse(addon.invoke('version', new Uint8Array(0))[1]);
+    return typeof release === 'string' ? release.slice(0, 64).replace(/[^\x21-\x7e]/g, '?') : 'an unknown release';
+  } catch {
+    return 'an unknown release';
+  }
 }
 
 /** The addon where it can be loaded, and the errors of those that cannot. */
@@ -51,9 +67,13 @@ function loadError(attempts) {
   } else {
     message = `alknet: there is no native addon for ${platform} here. Install it with \`npm install @alkdev/alknet-${platform}\`, or, if your package manager leaves optional dependencies out, without --omit=optional.`;
   }
-  const error = new Error(message, { cause: attempts[0] });
+  return failure(message, attempts[0]);
+}
+
+function failure(message, cause) {
+  const error = new Error(message, cause && { cause });
   error.code = 'ERR_ALKNET_ADDON';
   return error;
 }
 
-module.exports = { begin, load, platform };
+module.exports = { begin, load, present, platform };

@@ -3,9 +3,10 @@
 // come in as one JSON array a batch. docs/ABI.md lists both.
 
 const { AsyncResource } = require('node:async_hooks');
-const { parse, stringify, nextTick, setImmediate } = require('../core/builtins.js');
+const { parse, stringify, nextTick, setImmediate, setTimeout } = require('../core/builtins.js');
 const { AscendingMap } = require('../core/ascending-map.js');
 const { fromEngine } = require('../core/error.js');
+const { shared } = require('../core/shared.js');
 const { kAudit, kClosed, kDisconnected, kFailed, kLeft, kLog, kLost, kOpened, kReconnected, kRequest, kSessionClosed, kSessionOpened, kWarning } = require('../core/symbols.js');
 
 const KIND = {
@@ -22,8 +23,14 @@ const MAX_BATCH = 1 << 24;
 // before others get theirs: timers, other sockets, and what the completions have led to.
 const MAX_TURN = 64 * 1024;
 
+// How long an engine in a process runs on when no node and no secret of it is left.
+const REST_AFTER = 500; // ms
+
 // What is told of a store whose engine has ended.
 const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
+
+// What is told of what a disposed store had, like the engine does.
+const CLOSED = { code: 'CLOSED', message: 'the store is closed', retryable: false };
 
 // The engine wakes JavaScript up in the async context of opening it. That must not be the
 // one of whoever uses the package first: its store would live as long as the engine.
@@ -36,6 +43,7 @@ const neutral = new AsyncResource('ALKNET');
  */
 class Engine {
   #native;
+  #carry; // makes #native
   #open = false;
   #lost; // the error object of an engine that has ended by itself
   #text = '';
@@ -43,7 +51,21 @@ class Engine {
   #nextNode = 0;
   #nextRequest = 0;
   #nextSecret = 0; // of stores, keys and identities
+  #lastGone = 0; // the last of these numbers that an earlier process had
   #pins = 0; // reasons to keep the process alive
+  #held = new Set(); // of stores, keys and identities that the engine has
+  #heldStores = 0;
+  #used = false; // since the timer looked last
+  #timer; // of #rest
+  #end = () => this.#native.close();
+
+  // It belongs to the engine, not to the module: that may be gone before its objects are.
+  #dropped = new FinalizationRegistry((held) => {
+    if (this.#letGo(held)) held.release();
+  });
+
+  observing = false; // stores have listeners for what happens in them
+  polling = false; // at the end of this turn
 
   nodes = new Map(); // number -> object with the on… methods of a node
   requests = new AscendingMap(); // number -> { responded, event, completed, failed }
@@ -54,7 +76,8 @@ class Engine {
 
   constructor(kind, carry) {
     this.kind = kind;
-    this.#native = carry((error) => this.#lose(error));
+    this.#carry = () => { this.#native = carry((error) => this.#lose(error)); };
+    this.#carry();
   }
 
   /** Whether it has ended by itself. Everything of it is UNAVAILABLE then, for good. */
@@ -76,7 +99,56 @@ class Engine {
     neutral.runInAsyncScope(this.#native.open, undefined, this.#onWake);
     this.#open = true;
     // Node.js runs no clean-up of addons at process.exit(): the other nodes are told here.
-    process.on('exit', this.#native.close);
+    shared().ends.add(this.#end);
+    this.#rest();
+  }
+
+  /**
+   * Calls `release` when nothing can reach `object` any more, unless drop() was called with
+   * what this returns. A store keeps the engine meanwhile; its keys keep the store.
+   */
+  hold(object, release, isStore = false) {
+    const held = { release, isStore };
+    this.#held.add(held);
+    if (isStore) this.#heldStores++;
+    this.#dropped.register(object, held, held);
+    return held;
+  }
+
+  drop(held) {
+    if (this.#letGo(held)) this.#dropped.unregister(held);
+  }
+
+  #letGo(held) {
+    if (!this.#held.delete(held)) return false;
+    if (held.isStore) this.#heldStores--;
+    this.#rest();
+    return true;
+  }
+
+  get #wanted() { return this.#heldStores > 0 || this.nodes.size > 0 || this.#pins > 0; }
+
+  // An engine in a process ends with the last that it is for, and starts again when it is
+  // used again: a copy of this package that a test runner has forgotten leaves nothing.
+  #rest() {
+    this.#used = true;
+    if (this.kind !== 'process' || this.#timer !== undefined || this.#wanted) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#open || this.#lost || this.#wanted) return;
+      if (this.#used || this.#scheduled || this.requests.size > 0 || this.incoming.size > 0) {
+        this.#rest();
+        this.#used = false;
+        return;
+      }
+      this.#open = false;
+      shared().ends.delete(this.#end);
+      this.#held.clear(); // keys of stores that were disposed of
+      this.#lastGone = this.#nextSecret;
+      this.#native.close(false);
+      this.#carry();
+    }, REST_AFTER);
+    this.#timer.unref();
   }
 
   /** Adds a command; it leaves at the end of this turn, with all others of it. */
@@ -94,7 +166,7 @@ class Engine {
   // be noticed in the middle of anything.
   #lose(error) {
     this.#lost = error;
-    process.off('exit', this.#native.close);
+    shared().ends.delete(this.#end);
     setImmediate(() => {
       for (let batch; (batch = this.#native.poll()) !== undefined;) this.#dispatch(parse(batch));
       const ends = [];
@@ -105,6 +177,8 @@ class Engine {
       for (const store of this.stores.values()) ends.push(() => store.deref()?.[kLost]());
       for (const end of ends) guarded(end);
       for (const table of [this.sessions, this.peers, this.requests, this.incoming, this.nodes, this.stores]) table.clear();
+      this.#held.clear();
+      this.#heldStores = 0;
       this.#native.close();
     });
   }
@@ -146,10 +220,10 @@ class Engine {
       case KIND.credit: return incoming.get(handle)?.credit(payload);
       case KIND.settled: return void incoming.delete(handle);
       case KIND.opened: return nodes.get(handle)?.[kOpened](payload);
-      case KIND.failed: return take(nodes, handle)?.[kFailed](payload);
+      case KIND.failed: return this.#removeNode(handle)?.[kFailed](payload);
       case KIND.disconnected: return nodes.get(handle)?.[kDisconnected](payload);
       case KIND.reconnected: return nodes.get(handle)?.[kReconnected](payload);
-      case KIND.closed: return take(nodes, handle)?.[kClosed](payload);
+      case KIND.closed: return this.#removeNode(handle)?.[kClosed](payload);
       case KIND.left: return nodes.get(handle)?.[kLeft](payload);
       case KIND.sessionOpened:
         if (payload.node === 0) return void peers.set(handle, payload);
@@ -172,6 +246,12 @@ class Engine {
     return this.#nextNode;
   }
 
+  #removeNode(number) {
+    const node = take(this.nodes, number);
+    this.#rest();
+    return node;
+  }
+
   /** Enters an outgoing request, which keeps the process alive, and returns its number. */
   addRequest(request) {
     const number = ++this.#nextRequest;
@@ -192,7 +272,10 @@ class Engine {
   }
 
   unpin() {
-    if (--this.#pins === 0 && !this.#lost) this.#native.ref(false);
+    if (--this.#pins === 0 && !this.#lost) {
+      this.#native.ref(false);
+      if (this.kind === 'process') this.#rest();
+    }
   }
 
   /** Copies bytes into the engine; the command that names the number consumes them. */
@@ -210,6 +293,7 @@ class Engine {
   /** Carries out a short operation at once. */
   invoke(name, input) {
     this.start();
+    this.#used = true;
     const [ok, answer] = this.#native.invoke(name, typeof input === 'string' ? Buffer.from(input) : input);
     const value = parse(answer);
     if (!ok) throw fromEngine(value, undefined, new Error());
@@ -219,9 +303,14 @@ class Engine {
   /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
   secret(name, handle, options, input, output) {
     if (this.#lost) return stringify(LOCKED);
+    if (handle > 0 && this.gone(handle) !== undefined) return stringify(CLOSED);
     this.start();
+    this.#used = true;
     return this.#native.secret(name, handle, options, input, output);
   }
+
+  /** The error object for a number that an earlier process had; undefined for those of this one. */
+  gone(number) { return number <= this.#lastGone ? CLOSED : undefined; }
 
   /** Moves a result of the engine to output. */
   take(result, output) { return this.#native.take(result, output); }

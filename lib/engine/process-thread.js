@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const net = require('node:net');
 const { workerData } = require('node:worker_threads');
 
-const { binary, port, answers, signal, started } = workerData;
+const { binary, version: wanted, port, answers, signal, started } = workerData;
 
 const ABI_VERSION = 4; // of binding/alknet.h, which a test compares
 const MAGIC = 'alknet engine';
@@ -92,8 +92,12 @@ function onHello(body) {
   const at = MAGIC.length;
   if (body.length < at + 4 || body.latin1Slice(0, at) !== MAGIC) return fail(`${binary} is no engine of alknet`);
   const version = body.readUInt32BE(at);
+  const release = body.toString('latin1', at + 4, at + 68).replace(/[^\x21-\x7e]/g, '?');
+  if (wanted !== undefined && release !== wanted) {
+    return fail(`the engine ${binary} is of alknet ${release} and this package of alknet ${wanted}: use those of one release`);
+  }
   if (version !== ABI_VERSION) {
-    return fail(`the engine ${binary}, of alknet ${body.toString('latin1', at + 4, at + 36)}, speaks version ${version} of the messages, and this package version ${ABI_VERSION}: use those of one release`);
+    return fail(`the engine ${binary}, of alknet ${release}, speaks version ${version} of the messages, and this package version ${ABI_VERSION}: use those of one release`);
   }
   greeted = true;
 }

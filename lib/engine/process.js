@@ -49,6 +49,7 @@ function startThread(workerData, transferList) {
 /** One process. `onGone` is told once, with an error object, when it ends without being closed. */
 class EngineProcess {
   #binary;
+  #version;
   #answerTimeout;
   #onGone;
   #port; // commands to the thread, completions from it
@@ -58,21 +59,25 @@ class EngineProcess {
   #gone; // the error object
   #closed = false;
 
-  constructor(binary, onGone, { answerTimeout = ANSWER_TIMEOUT } = {}) {
+  /** `binary` is a path, or a function that finds it. Without a version any release will do. */
+  constructor(binary, onGone, { answerTimeout = ANSWER_TIMEOUT, version } = {}) {
     this.#binary = binary;
+    this.#version = version;
     this.#onGone = onGone;
     this.#answerTimeout = answerTimeout;
   }
 
   open = (onWake) => {
+    const binary = typeof this.#binary === 'function' ? this.#binary() : this.#binary;
     const events = new MessageChannel();
     const answers = new MessageChannel();
     this.#port = events.port1;
     this.#answers = answers.port1;
-    const thread = startThread({ binary: this.#binary, port: events.port2, answers: answers.port2, signal: this.#signal }, [events.port2, answers.port2]);
+    const thread = startThread({ binary, version: this.#version, port: events.port2, answers: answers.port2, signal: this.#signal }, [events.port2, answers.port2]);
     thread.on('error', (error) => this.#end({ code: 'UNAVAILABLE', message: `the thread of the engine's process has failed: ${error.message}`, retryable: false }));
     thread.unref();
     this.#port.on('message', (told) => {
+      if (this.#closed) return; // its end, which was wanted
       this.#batch = told;
       onWake();
     });
@@ -137,11 +142,11 @@ class EngineProcess {
   };
 
   /** Ends the process. Its stores are wiped; a thread waits for that, the main thread ends later than its engine or is the program's end. */
-  close = () => {
+  close = (wait = true) => {
     if (this.#closed) return;
     this.#closed = true;
     this.#port?.postMessage({ close: true });
-    if (isMainThread || this.#gone) return;
+    if (!wait || isMainThread || this.#gone) return;
     for (const until = now() + FAREWELL_TIMEOUT; ;) {
       const seen = Atomics.load(this.#signal, 0);
       if (receiveMessageOnPort(this.#answers) || now() >= until) return;

@@ -8,6 +8,7 @@ const { Engine } = require('./pipe.js');
 const native = require('./native.js');
 const { findBinary } = require('./binary.js');
 const { missingFlags } = require('./permission.js');
+const { version } = require('../../package.json');
 
 const KINDS = ['addon', 'process'];
 
@@ -56,6 +57,7 @@ function defaultKind() {
     native.load();
     return 'addon';
   } catch (cause) {
+    if (native.present()) throw cause; // of another release: the binary is not better
     try {
       binary();
       return 'process';
@@ -78,7 +80,7 @@ function engineOf(option) {
   }
   if (running === undefined || running.lost) {
     const { EngineProcess } = require('./process.js');
-    running = new Engine(kind, (onGone) => new EngineProcess(binary(), onGone));
+    running = new Engine(kind, (onGone) => new EngineProcess(binary, onGone, { version }));
   }
   return running;
 }

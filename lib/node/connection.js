@@ -11,7 +11,7 @@ const { fromEngine, here } = require('../core/error.js');
 const { credentialProvider } = require('../credential/store.js');
 const check = require('../core/check.js');
 const { version } = require('../../package.json');
-const { kDisconnected, kEmit, kEngine, kLeft, kNumber, kOpen, kOpened, kReconnected, kSession } = require('../core/symbols.js');
+const { brand, kDisconnected, kEmit, kEngine, kLeft, kNumber, kOpen, kOpened, kReconnected, kSession } = require('../core/symbols.js');
 
 const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
 
@@ -122,5 +122,7 @@ function command(engine, head, tail, signal, caller) {
     engine.send(`${head}\t${number}${tail}\n`);
   });
 }
+
+brand(Connection, 'Connection');
 
 module.exports = { connect: (address, options) => Connection.open(address, options), Connection };

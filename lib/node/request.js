@@ -7,6 +7,7 @@ const { Promise, captureStackTrace, stringify } = require('../core/builtins.js')
 const abort = require('../core/abort.js');
 const { scope } = require('../core/emitter.js');
 const { fromEngine, here } = require('../core/error.js');
+const { brand } = require('../core/symbols.js');
 
 const started = diagnostics.channel('alknet:call:start');
 const ended = diagnostics.channel('alknet:call:end');
@@ -263,5 +264,7 @@ function subscribe(engine, target, operation, input, options) {
   const at = here(subscribe);
   return new Subscription(engine, target, operation, check.json(input, operation), text, options, at);
 }
+
+brand(Subscription, 'Subscription');
 
 module.exports = { call, invoke, subscribe, Subscription };

@@ -8,7 +8,7 @@ const { reasonOf } = require('../core/abort.js');
 const { fromEngine } = require('../core/error.js');
 const { credentialProvider } = require('../credential/store.js');
 const check = require('../core/check.js');
-const { kAsk, kEmit, kEngine, kOpen, kSession, kSessionClosed, kSessionOpened } = require('../core/symbols.js');
+const { brand, kAsk, kEmit, kEngine, kOpen, kSession, kSessionClosed, kSessionOpened } = require('../core/symbols.js');
 
 // Those that a reload may give anew.
 const DYNAMIC = ['config', 'authorizedKeys', 'defaultScopes', 'allowAnonymous', 'drain', 'limits', 'access'];
@@ -107,5 +107,7 @@ class Server extends Node {
     this[kEmit]('sessionClosed', session, told.error ? fromEngine(told.error) : undefined);
   }
 }
+
+brand(Server, 'Server');
 
 module.exports = { serve: (options) => Server.open(options), Server };

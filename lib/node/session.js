@@ -3,6 +3,7 @@
 const { stringify } = require('../core/builtins.js');
 const check = require('../core/check.js');
 const { call, subscribe } = require('./request.js');
+const { brand } = require('../core/symbols.js');
 
 /**
  * A session of a server with another node, or the session that a request came on.
@@ -45,5 +46,7 @@ function dialledSession(engine, number) {
   if (session === undefined) known.set(told, session = new Session(engine, number, told));
   return session;
 }
+
+brand(Session, 'Session');
 
 module.exports = { Session, dialledSession };

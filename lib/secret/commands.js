@@ -25,22 +25,19 @@ const memory = (length) => new Uint8Array(new ArrayBuffer(length));
 
 const json = (value) => (value === undefined ? '' : stringify(value));
 
-const observing = new WeakSet(); // engines that tell what happens in stores
-const polling = new WeakSet(); // engines that are polled at the end of this turn
-
 /** Has the engine tell what happens in a store. */
 function observe(engine, store) {
-  observing.add(engine);
+  engine.observing = true;
   run(engine, 'observe', store, true);
 }
 
 // What an operation at once has caused to be told is told at the end of this turn:
 // it does not keep the process alive, which may have nothing else to do.
 function pollSoon(engine) {
-  if (polling.has(engine)) return;
-  polling.add(engine);
+  if (engine.polling) return;
+  engine.polling = true;
   nextTick(() => {
-    polling.delete(engine);
+    engine.polling = false;
     engine.poll();
   });
 }
@@ -48,7 +45,7 @@ function pollSoon(engine) {
 /** Carries out an operation at once; the result is in output. Returns its length. */
 function run(engine, name, handle, options, input, output) {
   const answer = engine.secret(name, handle, json(options), input ?? NOTHING, output ?? NOTHING);
-  if (observing.has(engine)) pollSoon(engine);
+  if (engine.observing) pollSoon(engine);
   if (typeof answer === 'number') return answer;
   throw fromEngine(parse(answer), undefined, here());
 }
@@ -85,7 +82,8 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
 function start(engine, name, handle, options, input, { second, signal, done, revoked, owner } = {}) {
   if (signal?.aborted) return Promise.reject(reasonOf(signal));
   const at = here();
-  if (engine.lost) return Promise.reject(fromEngine(LOCKED, undefined, at));
+  const gone = engine.lost ? LOCKED : engine.gone(handle);
+  if (gone !== undefined) return Promise.reject(fromEngine(gone, undefined, at));
   const first = attached(engine, input);
   const other = attached(engine, second);
   return new Promise((resolve, reject) => {

@@ -5,15 +5,12 @@ const { stringify } = require('../core/builtins.js');
 const { inspect } = require('node:util');
 const check = require('../core/check.js');
 const secrets = require('./commands.js');
-const { kEngine, kStart, kText } = require('../core/symbols.js');
+const { brand, kEngine, kStart, kText } = require('../core/symbols.js');
 
 const TYPES = ['ed25519', 'secp256k1', 'aes-256-gcm'];
 const PUBLIC = { ed25519: 32, secp256k1: 33, 'aes-256-gcm': 0 }; // bytes
 const SIGNATURE = { ed25519: 64, secp256k1: 65, 'aes-256-gcm': 0 };
 const SEAL = 28; // bytes that sealing adds: nonce and tag
-
-// The engine forgets keys that nothing can name any more.
-const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
 
 function keyType(type) {
   if (typeof type !== 'string') throw new TypeError(`the type of a key must be a string, not ${check.describe(type)}`);
@@ -42,11 +39,13 @@ class SecretKey {
   constructor(store, handle, path, type) {
     secrets.path(path);
     this.#type = keyType(type);
-    this.#engine = store[kEngine];
-    this.#number = this.#engine.secretNumber();
+    const engine = store[kEngine];
+    const number = engine.secretNumber();
+    this.#engine = engine;
+    this.#number = number;
     const answer = Buffer.allocUnsafe(256);
     const length = secrets.run(this.#engine, 'derive', handle, { key: this.#number, path, type }, undefined, answer);
-    dropped.register(this, { engine: this.#engine, number: this.#number });
+    engine.hold(this, () => secrets.release(engine, 'forget', number)); // not `this`, which could never be dropped then
     this.#store = store;
     this.#public = Uint8Array.prototype.slice.call(answer, 0, PUBLIC[type]);
     this.#path = answer.latin1Slice(PUBLIC[type], length);
@@ -113,5 +112,7 @@ class SecretKey {
 
   [inspect.custom](_depth, options) { return `SecretKey ${inspect(this.toJSON(), options)}`; }
 }
+
+brand(SecretKey, 'SecretKey');
 
 module.exports = { SecretKey, sealing };

@@ -2,11 +2,9 @@
 
 const { parse } = require('../core/builtins.js');
 const { inspect } = require('node:util');
-const { AlknetError } = require('../core/error.js');
+const { AlknetError, fromEngine } = require('../core/error.js');
 const secrets = require('./commands.js');
-const { kEngine, kNumber, kReady } = require('../core/symbols.js');
-
-const dropped = new FinalizationRegistry(({ engine, number }) => secrets.release(engine, 'forget', number));
+const { brand, kEngine, kNumber, kReady } = require('../core/symbols.js');
 
 /**
  * An Ed25519 key of a store, for the option identity of connect and serve: what
@@ -28,7 +26,7 @@ class SecretIdentity {
     const { [kEngine]: engine, [kNumber]: handle } = this.#store;
     const number = engine.secretNumber();
     const told = parse(secrets.runText(engine, 'identity', handle, { identity: number, path }));
-    dropped.register(this, { engine, number });
+    engine.hold(this, () => secrets.release(engine, 'forget', number));
     this.#engine = engine;
     this.#number = number;
     return told;
@@ -46,6 +44,8 @@ class SecretIdentity {
       const { endpointId } = this.#make(this.#told.path);
       if (endpointId !== this.#told.endpointId) throw new AlknetError('LOCKED', 'the store was unlocked with another phrase than the one that this identity is of');
     }
+    const gone = this.#engine.gone(this.#number);
+    if (gone !== undefined) throw fromEngine(gone);
     return this.#engine;
   }
 
@@ -55,5 +55,7 @@ class SecretIdentity {
   toJSON() { return { ...this.#told }; }
   [inspect.custom](_depth, options) { return `SecretIdentity ${inspect(this.#told, options)}`; }
 }
+
+brand(SecretIdentity, 'SecretIdentity');
 
 module.exports = { SecretIdentity };

@@ -8,13 +8,14 @@ const { Date, parse, setImmediate, stringify } = require('../core/builtins.js');
 const { reasonOf } = require('../core/abort.js');
 const { Emitter } = require('../core/emitter.js');
 const { fromEngine } = require('../core/error.js');
+const { shared } = require('../core/shared.js');
 const secrets = require('./commands.js');
 const { Ethereum } = require('./ethereum.js');
 const { SecretIdentity } = require('./node-key.js');
 const { SecretKey, sealing } = require('./key.js');
 const { phraseOptions } = require('./mnemonic.js');
 const { printable } = require('../core/printable.js');
-const { kAudit, kEngine, kLost, kNumber, kRun, kStart, kText, kWarning } = require('../core/symbols.js');
+const { brand, kAudit, kEngine, kLost, kNumber, kRun, kStart, kText, kWarning } = require('../core/symbols.js');
 
 const OPTIONS = ['engine', 'exportable', 'requireLockedMemory', 'cacheSize', 'cacheTtl', 'idleTimeout', 'sealCounts'];
 const CLASSES = ['lower', 'upper', 'digits', 'symbols'];
@@ -23,13 +24,11 @@ const MAX_VERSION = 2 ** 32 - 1; // of a key in EncryptedData
 
 const OVERTAKEN = { code: 'LOCKED', message: 'the store was locked while it was being unlocked', retryable: false };
 
-// A store that nothing can reach any more is wiped.
-const dropped = new FinalizationRegistry(({ engine, number }) => {
+/** Wipes a store that nothing can reach any more. */
+function abandon(engine, number) {
   engine.stores.delete(number);
   secrets.release(engine, 'close', number);
-});
-
-let warned = false;
+}
 
 /** Options for the engine, from those of the constructor. */
 function storeOptions(options) {
@@ -113,6 +112,7 @@ function sshOptions(options, names, where) {
 class SecretStore extends Emitter {
   #engine;
   #number;
+  #held; // what keeps the engine for it
   #options; // for the engine
   #closed;
   #locks = 0; // how often lock was called
@@ -129,8 +129,8 @@ class SecretStore extends Emitter {
     const number = engine.secretNumber();
     secrets.run(engine, 'new', number, this.#options);
     engine.stores.set(number, new WeakRef(this));
-    dropped.unregister(this);
-    dropped.register(this, { engine, number }, this);
+    this.#engine?.drop(this.#held);
+    this.#held = engine.hold(this, () => abandon(engine, number), true);
     this.#engine = engine;
     this.#number = number;
   }
@@ -164,8 +164,10 @@ class SecretStore extends Emitter {
   [kAudit]({ time, ...event }) { this.emit('audit', { time: new Date(time), ...event }); }
 
   [kWarning](message) {
-    if (this.emit('warning', message) || warned) return;
-    warned = true;
+    if (this.emit('warning', message)) return;
+    const { warned } = shared();
+    if (warned.has('memory')) return;
+    warned.add('memory');
     process.emitWarning(printable(message), 'AlknetMemoryWarning');
   }
 
@@ -322,7 +324,7 @@ class SecretStore extends Emitter {
     const last = this.status;
     secrets.release(this.#engine, 'close', this.#number);
     this.#closed = { ...last, state: 'locked', memory: 'none', closed: true, cached: 0 };
-    dropped.unregister(this);
+    this.#engine.drop(this.#held);
     setImmediate(() => this.#engine.stores.delete(this.#number)); // after it has told that it was locked
   }
 
@@ -332,5 +334,7 @@ class SecretStore extends Emitter {
 
   [inspect.custom](_depth, options) { return `SecretStore ${inspect(this.status, options)}`; }
 }
+
+brand(SecretStore, 'SecretStore');
 
 module.exports = { SecretStore };

@@ -26,12 +26,13 @@ describe('signals of the host', { timeout: 60_000 + Number(SECONDS) * 4e3, skip:
     return JSON.parse(stdout);
   };
 
-  test('the handler of SIGCHLD, which Go unblocks on its threads, always has a stack of its own', { skip: engine === 'process' ? 'no Go here' : false }, async (t) => {
+  test('handlers of signals that stay open on Go\'s threads always have a stack of their own', { skip: engine === 'process' ? 'no Go here' : false }, async (t) => {
     for (const [when, flag] of Object.entries(await run(t, 'flags'))) assert.equal(flag, 1, when);
   });
 
-  for (const mode of ['main', 'worker']) {
-    test(`signals to every thread, all the time: ${mode === 'main' ? 'the main thread uses the engine' : 'a worker thread too'}`, async (t) => {
+  const modes = { main: 'the main thread uses the engine', worker: 'a worker thread too', ...(engine !== 'process' && { open: 'also those that stay open' }) };
+  for (const [mode, what] of Object.entries(modes)) {
+    test(`signals to every thread, all the time: ${what}`, async (t) => {
       const { handled, misplaced } = await run(t, mode);
       assert.ok(handled > 100, `${handled} signals were handled`);
       assert.equal(misplaced, 0, `of ${handled} handlers, ${misplaced} ran on a stack that is not their thread's`);
