@@ -25,15 +25,29 @@ GO_BUILD := go build $(GO_FLAGS) -ldflags '-s -w -buildid= $(GO_LDFLAGS)'
 NODE_PREFIX := $(shell node -p "path.resolve(process.execPath, '../..')")
 export npm_config_nodedir ?= $(or $(filter-out undefined null,$(shell npm config get nodedir 2>/dev/null)),$(if $(wildcard $(NODE_PREFIX)/include/node/node_api.h),$(NODE_PREFIX)))
 
+# Releases are built, and looked through for vulnerabilities, with the toolchain that go.mod
+# names, also where GOTOOLCHAIN is local. Where it cannot be had the one that is here does it.
+TOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
+release_go = $(eval release_go := $(shell if GOTOOLCHAIN=$(TOOLCHAIN) go version >/dev/null 2>&1; then echo $(TOOLCHAIN); \
+  else echo "$(TOOLCHAIN), which go.mod names, is not here and cannot be downloaded: using $$(GOTOOLCHAIN=local go env GOVERSION)" >&2; echo local; fi))$(release_go)
+packages vulncheck: export GOTOOLCHAIN = $(release_go)
+
+# What another toolchain has built is built again.
+build/toolchain: FORCE
+	@mkdir -p build
+	@version=$$(go env GOVERSION); [ "$$version" = "$$(cat $@ 2>/dev/null)" ] || echo "$$version" > $@
+.PHONY: FORCE
+FORCE:
+
 .PHONY: build
 build: bin/alknet build/Release/alknet.node ## Build the binary and the Node.js addon
 
-bin/alknet: Makefile $(GO_FILES) go.mod go.sum package.json
+bin/alknet: Makefile build/toolchain $(GO_FILES) go.mod go.sum package.json
 	@echo 'go build -o $@ ./go/cmd/alknet'
 	@CGO_ENABLED=0 $(GO_BUILD) -o $@ ./go/cmd/alknet
 
 build/engine/libalknet.a: export CGO_CFLAGS := -O2 -include $(CURDIR)/binding/glibc.h
-build/engine/libalknet.a: Makefile $(GO_FILES) go.mod go.sum package.json binding/alknet.h binding/glibc.h
+build/engine/libalknet.a: Makefile build/toolchain $(GO_FILES) go.mod go.sum package.json binding/alknet.h binding/glibc.h
 	@echo 'go build -buildmode=c-archive -o $@ ./go/cabi'
 	@$(GO_BUILD) -tags alknet_addon -buildmode=c-archive -o $@ ./go/cabi
 
@@ -57,13 +71,13 @@ PLATFORMS := linux-x64 linux-arm64 darwin-x64 darwin-arm64 win32-x64 win32-arm64
 binary_of = $(if $(filter win32-%,$(1)),build/platforms/$(1)/alknet.exe,build/platforms/$(1)/alknet)
 other_binaries := $(foreach platform,$(filter-out $(HOST),$(PLATFORMS)),$(call binary_of,$(platform)))
 
-$(other_binaries): build/platforms/%: Makefile $(GO_FILES) go.mod go.sum package.json
+$(other_binaries): build/platforms/%: Makefile build/toolchain $(GO_FILES) go.mod go.sum package.json
 	@echo 'go build -o $@ ./go/cmd/alknet'
 	@CGO_ENABLED=0 GOOS=$(subst win32,windows,$(firstword $(subst -, ,$*))) \
 	  GOARCH=$(subst x64,amd64,$(word 2,$(subst -, ,$(patsubst %/,%,$(dir $*))))) $(GO_BUILD) -o $@ ./go/cmd/alknet
 
 ARM64 := build/platforms/linux-arm64
-$(ARM64)/build/Release/alknet.node: Makefile $(GO_FILES) go.mod go.sum package.json node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
+$(ARM64)/build/Release/alknet.node: Makefile build/toolchain $(GO_FILES) go.mod go.sum package.json node_modules/.package-lock.json binding.gyp $(wildcard binding/*.cc binding/*.h binding/*.map)
 	@mkdir -p $(ARM64)
 	cp -r binding.gyp binding $(ARM64)
 	@echo 'go build -buildmode=c-archive -o $(ARM64)/build/engine/libalknet.a ./go/cabi'

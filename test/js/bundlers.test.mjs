@@ -90,7 +90,7 @@ describe('Node.js loads it', () => {
   test('without require() of ES modules', () => {
     if (process.allowedNodeEnvironmentFlags.has('--experimental-require-module')) runs('--no-experimental-require-module', 'app.cjs');
     const lib = path.join(project, 'node_modules', 'alknet', 'lib');
-    const required = fs.readdirSync(lib).filter((name) => name.endsWith('.js')).flatMap((name) => [...fs.readFileSync(path.join(lib, name), 'utf8').matchAll(/\brequire\('([^']+)'\)/g)].map((m) => m[1]));
+    const required = fs.readdirSync(lib, { recursive: true }).filter((name) => name.endsWith('.js')).flatMap((name) => [...fs.readFileSync(path.join(lib, name), 'utf8').matchAll(/\brequire\('([^']+)'\)/g)].map((m) => m[1]));
     assert.ok(required.length > 30, `${required.length} requires`);
     assert.deepEqual(required.filter((name) => !/^node:|^\.\.?\/[\w./-]+\.(js|json)$/.test(name)), []);
   });

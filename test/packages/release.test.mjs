@@ -9,6 +9,7 @@ import { after, test } from 'node:test';
 import { binaryName, built, manifest, packageName, platforms, root } from '../../binding/packages/platforms.mjs';
 
 const folder = path.join(root, 'build', 'packages');
+const [, toolchain] = /^toolchain (\S+)$/m.exec(fs.readFileSync(path.join(root, 'go.mod'), 'utf8'));
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'alknet-release-'));
 after(() => fs.rmSync(scratch, { recursive: true }));
 
@@ -56,6 +57,7 @@ test('the bill of materials names every module of every binary, with its licence
   const named = components.map(({ purl }) => purl);
   for (const platform of platforms) {
     const { GoVersion, Deps } = JSON.parse(execFileSync('go', ['version', '-m', '-json', built(platform).binary], { encoding: 'utf8' }));
+    assert.equal(GoVersion, toolchain, `${platform.name} is built with the toolchain of go.mod`);
     assert.ok(Deps.length > 15, `${platform.name} has modules`);
     for (const purl of [`pkg:golang/std@${GoVersion.slice(2)}`, ...Deps.map(({ Path, Version }) => `pkg:golang/${Path}@${Version}`)]) assert.ok(named.includes(purl), `${platform.name}: ${purl}`);
   }
