@@ -29,8 +29,10 @@ const REST_AFTER = 500; // ms
 // What is told of a store whose engine has ended.
 const LOCKED = { code: 'LOCKED', message: "the store was locked when the engine's process ended: unlock it again", retryable: false };
 
-// What is told of what a disposed store had, like the engine does.
+// What is told of what disposed stores and closed nodes had when their engine has ended
+// after them, as it would tell itself.
 const CLOSED = { code: 'CLOSED', message: 'the store is closed', retryable: false };
+const ENDED = { code: 'UNAVAILABLE', message: 'the session has ended', retryable: true };
 
 // The engine wakes JavaScript up in the async context of opening it. That must not be the
 // one of whoever uses the package first: its store would live as long as the engine.
@@ -43,15 +45,13 @@ const neutral = new AsyncResource('ALKNET');
  */
 class Engine {
   #native;
-  #carry; // makes #native
   #open = false;
-  #lost; // the error object of an engine that has ended by itself
+  #lost; // the error object of an engine that has ended, by itself or because nothing was left that it was for
   #text = '';
   #scheduled = false;
   #nextNode = 0;
   #nextRequest = 0;
   #nextSecret = 0; // of stores, keys and identities
-  #lastGone = 0; // the last of these numbers that an earlier process had
   #pins = 0; // reasons to keep the process alive
   #held = new Set(); // of stores, keys and identities that the engine has
   #heldStores = 0;
@@ -76,11 +76,10 @@ class Engine {
 
   constructor(kind, carry) {
     this.kind = kind;
-    this.#carry = () => { this.#native = carry((error) => this.#lose(error)); };
-    this.#carry();
+    this.#native = carry((error) => this.#lose(error));
   }
 
-  /** Whether it has ended by itself. Everything of it is UNAVAILABLE then, for good. */
+  /** Whether it has ended. Everything of it is UNAVAILABLE then, for good. */
   get lost() { return this.#lost !== undefined; }
 
   #flush = () => {
@@ -128,8 +127,9 @@ class Engine {
 
   get #wanted() { return this.#heldStores > 0 || this.nodes.size > 0 || this.#pins > 0; }
 
-  // An engine in a process ends with the last that it is for, and starts again when it is
-  // used again: a copy of this package that a test runner has forgotten leaves nothing.
+  // An engine in a process ends with the last that it is for; the next use makes another
+  // one. A copy of this package that a test runner has forgotten leaves nothing. It is not
+  // started again itself: its sessions' numbers would come to mean others.
   #rest() {
     this.#used = true;
     if (this.kind !== 'process' || this.#timer !== undefined || this.#wanted) return;
@@ -141,12 +141,10 @@ class Engine {
         this.#used = false;
         return;
       }
-      this.#open = false;
+      this.#lost = ENDED;
       shared().ends.delete(this.#end);
       this.#held.clear(); // keys of stores that were disposed of
-      this.#lastGone = this.#nextSecret;
       this.#native.close(false);
-      this.#carry();
     }, REST_AFTER);
     this.#timer.unref();
   }
@@ -302,15 +300,14 @@ class Engine {
 
   /** Carries out a short operation on secrets: how many bytes of output it wrote, or the error object as text. */
   secret(name, handle, options, input, output) {
-    if (this.#lost) return stringify(LOCKED);
-    if (handle > 0 && this.gone(handle) !== undefined) return stringify(CLOSED);
+    if (this.#lost) return stringify(this.whySecretsAreGone);
     this.start();
     this.#used = true;
     return this.#native.secret(name, handle, options, input, output);
   }
 
-  /** The error object for a number that an earlier process had; undefined for those of this one. */
-  gone(number) { return number <= this.#lastGone ? CLOSED : undefined; }
+  /** The error object for what had a secret of an engine that has ended. */
+  get whySecretsAreGone() { return this.#lost === ENDED ? CLOSED : LOCKED; }
 
   /** Moves a result of the engine to output. */
   take(result, output) { return this.#native.take(result, output); }
@@ -330,4 +327,4 @@ function take(map, handle) {
   return entry;
 }
 
-module.exports = { Engine, LOCKED };
+module.exports = { Engine };

@@ -59,7 +59,7 @@ class EngineProcess {
   #gone; // the error object
   #closed = false;
 
-  /** `binary` is a path, or a function that finds it. Without a version any release will do. */
+  /** Without a version any release will do. */
   constructor(binary, onGone, { answerTimeout = ANSWER_TIMEOUT, version } = {}) {
     this.#binary = binary;
     this.#version = version;
@@ -68,12 +68,11 @@ class EngineProcess {
   }
 
   open = (onWake) => {
-    const binary = typeof this.#binary === 'function' ? this.#binary() : this.#binary;
     const events = new MessageChannel();
     const answers = new MessageChannel();
     this.#port = events.port1;
     this.#answers = answers.port1;
-    const thread = startThread({ binary, version: this.#version, port: events.port2, answers: answers.port2, signal: this.#signal }, [events.port2, answers.port2]);
+    const thread = startThread({ binary: this.#binary, version: this.#version, port: events.port2, answers: answers.port2, signal: this.#signal }, [events.port2, answers.port2]);
     thread.on('error', (error) => this.#end({ code: 'UNAVAILABLE', message: `the thread of the engine's process has failed: ${error.message}`, retryable: false }));
     thread.unref();
     this.#port.on('message', (told) => {

@@ -80,7 +80,7 @@ function engineOf(option) {
   }
   if (running === undefined || running.lost) {
     const { EngineProcess } = require('./process.js');
-    running = new Engine(kind, (onGone) => new EngineProcess(binary, onGone, { version }));
+    running = new Engine(kind, (onGone) => new EngineProcess(binary(), onGone, { version }));
   }
   return running;
 }

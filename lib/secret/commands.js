@@ -4,7 +4,6 @@
 
 const path = require('node:path');
 const { isSharedArrayBuffer, isUint8Array } = require('node:util/types');
-const { LOCKED } = require('../engine/pipe.js');
 const check = require('../core/check.js');
 const { Promise, nextTick, parse, stringify } = require('../core/builtins.js');
 const { onAbort, reasonOf } = require('../core/abort.js');
@@ -82,8 +81,7 @@ function runText(engine, name, handle, options, input, length = scratch.length) 
 function start(engine, name, handle, options, input, { second, signal, done, revoked, owner } = {}) {
   if (signal?.aborted) return Promise.reject(reasonOf(signal));
   const at = here();
-  const gone = engine.lost ? LOCKED : engine.gone(handle);
-  if (gone !== undefined) return Promise.reject(fromEngine(gone, undefined, at));
+  if (engine.lost) return Promise.reject(fromEngine(engine.whySecretsAreGone, undefined, at));
   const first = attached(engine, input);
   const other = attached(engine, second);
   return new Promise((resolve, reject) => {

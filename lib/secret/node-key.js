@@ -2,7 +2,7 @@
 
 const { parse } = require('../core/builtins.js');
 const { inspect } = require('node:util');
-const { AlknetError, fromEngine } = require('../core/error.js');
+const { AlknetError } = require('../core/error.js');
 const secrets = require('./commands.js');
 const { brand, kEngine, kNumber, kReady } = require('../core/symbols.js');
 
@@ -44,8 +44,6 @@ class SecretIdentity {
       const { endpointId } = this.#make(this.#told.path);
       if (endpointId !== this.#told.endpointId) throw new AlknetError('LOCKED', 'the store was unlocked with another phrase than the one that this identity is of');
     }
-    const gone = this.#engine.gone(this.#number);
-    if (gone !== undefined) throw fromEngine(gone);
     return this.#engine;
   }
 

@@ -86,6 +86,32 @@ describe('copies of one release', { timeout: 120_000 }, () => {
     assert.equal(typeof generateKey().publicKey, 'string');
   });
 
+  test('sessions of an engine that has ended so are none of the next one', { skip: process.platform === 'linux' ? false : '/proc is needed' }, async () => {
+    const { connect, serve } = fresh();
+    const open = async () => {
+      const head = await serve({ engine: 'process', listen: '127.0.0.1:0', allowAnonymous: true });
+      const opened = once(head, 'session');
+      const node = await connect(head.address, { engine: 'process' });
+      await node.handle('/x/y', () => 'called');
+      return { head, node, session: (await opened)[0] };
+    };
+    const first = await open();
+    assert.equal(await first.session.call('/x/y'), 'called');
+    await first.node.close();
+    await first.head.close();
+    const ended = { code: 'UNAVAILABLE', message: 'the session has ended' };
+    await assert.rejects(first.session.call('/x/y'), ended);
+    await until(() => children().length === 0);
+    const second = await open();
+    assert.equal(await second.session.call('/x/y'), 'called');
+    await assert.rejects(first.session.call('/x/y'), ended);
+    first.session.close();
+    await assert.rejects(first.node.call('/x/y'), { code: 'UNAVAILABLE' });
+    assert.equal(await second.session.call('/x/y'), 'called');
+    await second.node.close();
+    await second.head.close();
+  });
+
   test('a store that is held keeps its process, with nothing else in use', { skip: process.platform === 'linux' ? false : '/proc is needed' }, async () => {
     const { SecretStore } = fresh();
     const store = new SecretStore({ engine: 'process' });
