@@ -17,6 +17,10 @@ const MAX_ANSWER = 64 * 1024 * 1024; // bytes; the largest is what a store has o
 const MAX_STDERR = 4096; // bytes that are kept of it
 const [HELLO, COMPLETIONS, ANSWER] = Buffer.from('HCR');
 
+// What a service manager tells the application: to whom it reports, and which sockets are its.
+// CREDENTIALS_DIRECTORY stays, by which the engine knows the manager's files.
+const MANAGERS = /^(NOTIFY_SOCKET|MAINPID|MANAGERPID|MANAGERPIDFDID|SYSTEMD_EXEC_PID|FDSTORE|PIDFILE|(WATCHDOG|LISTEN|MEMORY_PRESSURE)_.*)$/;
+
 let child;
 let greeted = false;
 let closing = false;
@@ -170,7 +174,8 @@ function readStdout() {
 }
 
 function start() {
-  child = spawn(binary, ['engine'], { stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true });
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !MANAGERS.test(name)));
+  child = spawn(binary, ['engine'], { env, stdio: ['pipe', 'pipe', 'pipe'], windowsHide: true });
   child.on('error', (error) => {
     if (child.pid === undefined) tellGone(`the engine ${binary} could not be started: ${error.message}`, false);
   });

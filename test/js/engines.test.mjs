@@ -114,6 +114,20 @@ test('requiring the package starts nothing, and loads the addon unless the proce
   }
 });
 
+test('the process has the environment of its program, without what a service manager tells that', linux, async (t) => {
+  const script = `const { SecretStore } = require(${JSON.stringify(root)}); new SecretStore();
+    const fs = require('node:fs');
+    const [engine] = fs.readdirSync('/proc/self/task').flatMap((t) => fs.readFileSync('/proc/self/task/' + t + '/children', 'latin1').split(' ').filter(Boolean));
+    console.log(JSON.stringify(fs.readFileSync('/proc/' + engine + '/environ', 'latin1').split('\\0').map((line) => line.split('=')[0])));
+    process.exit();`;
+  const theirs = ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID', 'LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'MAINPID', 'SYSTEMD_EXEC_PID', 'FDSTORE', 'MEMORY_PRESSURE_WATCH'];
+  const ours = ['CREDENTIALS_DIRECTORY', 'LISTENER', 'ANYTHING'];
+  const env = { ALKNET_ENGINE: 'process', ...Object.fromEntries([...theirs, ...ours].map((name) => [name, '1'])) };
+  const { stdout, stderr } = await new Program(t, process.execPath, ['-e', script], { env }).ended;
+  const names = JSON.parse(stdout || 'null') ?? assert.fail(stderr);
+  assert.deepEqual([...theirs, ...ours, 'PATH'].filter((name) => names.includes(name)), [...ours, 'PATH']);
+});
+
 test('both sides know the version of binding/alknet.h', () => {
   const version = (file, pattern) => Number(pattern.exec(fs.readFileSync(path.join(root, file), 'utf8'))[1]);
   assert.equal(version('lib/engine/process-thread.js', /^const ABI_VERSION = (\d+);/m), ABI);
