@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* The version of this interface. A shim refuses an engine of another one. */
-#define ALK_ABI_VERSION 4
+#define ALK_ABI_VERSION 5
 
 #define ALK_EBADF -1    /* no such environment, or it is closed */
 #define ALK_EINVAL -2   /* malformed arguments */

@@ -48,6 +48,10 @@ type RefusedError = transport.RefusedError
 // errors of package context, else [Internal].
 func CodeOf(err error) Code { return call.CodeOf(err) }
 
+// Sent reports whether the request that err ended may have run. It is false where the
+// request never left this node, and may be made again whatever it does.
+func Sent(err error) bool { return call.Sent(err) }
+
 // Errorf makes an *Error whose Retryable is that of its code. A cause given with %w can be
 // unwrapped on this node; its text is part of the message.
 func Errorf(code Code, format string, args ...any) *Error { return call.Errorf(code, format, args...) }

@@ -55,6 +55,8 @@ const (
 // Limits bound the cost of one session; the zero value of each field means its default.
 // Fields: MaxFrame (bytes; 16 MiB, at most 64 MiB), MaxInFlight (requests of the peer;
 // 1,024), MaxQueued (bytes that wait to be sent, and bytes of inputs in flight; 64 MiB),
+// MaxWaiting (requests of this side that wait until the peer has room for them; 131,072,
+// and less than 0 refuses them at once),
 // OpenTimeout (5 s), PingInterval (20 s) and DeadAfter (60 s).
 type Limits = call.Limits
 

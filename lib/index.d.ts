@@ -37,6 +37,8 @@ export class AlknetError extends Error {
   details?: unknown;
   /** The operation that was called, as the caller wrote it. */
   operation?: string;
+  /** Of a request that failed: false where it never left this node; true where it may have run. */
+  sent?: boolean;
 }
 
 /** What generateKey makes. */
@@ -119,6 +121,8 @@ export interface ConnectOptions extends KeyOptions, EngineOptions {
   reconnect?: boolean;
   /** What the head may do with this node's operations. Default: nothing that requires a scope. */
   peerScopes?: string[];
+  /** `maxWaiting`: how many requests may wait until the head has room for them; 0 refuses them at once. Default 131,072. */
+  limits?: { maxWaiting?: number };
   /**
    * A server whose operations, and those of the nodes behind it, this connection offers: a head that
    * is itself a worker of another one. Default: the connection offers what its own handle() is given.
@@ -180,6 +184,8 @@ export interface Limits {
   maxInFlight?: number;
   /** Bytes that may wait for a caller who does not read. Default 64 MiB. */
   maxQueued?: number;
+  /** Requests of this node that may wait on a session until its other side has room; 0 refuses them at once. Default 131,072. */
+  maxWaiting?: number;
   /** How long a client may take to open its session. Default 5,000. */
   openTimeout?: number;
   /** How often a silent byte stream is probed. Default 20,000. */

@@ -8,7 +8,7 @@ const { workerData } = require('node:worker_threads');
 
 const { binary, version: wanted, port, answers, signal, started } = workerData;
 
-const ABI_VERSION = 4; // of binding/alknet.h, which a test compares
+const ABI_VERSION = 5; // of binding/alknet.h, which a test compares
 const MAGIC = 'alknet engine';
 const HEADER = 5; // bytes: the length of the body, and the type
 const READ_BUFFER = 64 * 1024;

@@ -13,7 +13,9 @@ const check = require('../core/check.js');
 const { version } = require('../../package.json');
 const { brand, kDisconnected, kEmit, kEngine, kLeft, kNumber, kOpen, kOpened, kReconnected, kSession } = require('../core/symbols.js');
 
-const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'head', 'credentials', 'signal'];
+const OPTIONS = ['engine', 'key', 'passphrase', 'identity', 'certificate', 'token', 'insecure', 'ca', 'timeout', 'reconnect', 'peerScopes', 'limits', 'head', 'credentials', 'signal'];
+
+const MAX_WAITING = 10_000_000;
 
 /** A connection to a head, made by connect(). */
 class Connection extends Node {
@@ -31,6 +33,11 @@ class Connection extends Node {
     if (options.timeout !== undefined) out.timeout = check.milliseconds(options.timeout, 'timeout');
     if (options.reconnect !== undefined) out.reconnect = check.boolean(options.reconnect, 'reconnect');
     if (options.peerScopes !== undefined) out.peerScopes = check.strings(options.peerScopes, 'peerScopes');
+    if (options.limits !== undefined) {
+      check.known(options.limits, ['maxWaiting'], 'limits');
+      out.limits = {};
+      if (options.limits.maxWaiting !== undefined) out.limits.maxWaiting = check.integer(options.limits.maxWaiting, 'limits.maxWaiting', 0, MAX_WAITING);
+    }
     if (options.head !== undefined) {
       if (!(options.head instanceof Server)) throw new TypeError(`the option head must be a server that serve() has started, and is ${check.describe(options.head)}`);
       out.head = options.head[kNumber];

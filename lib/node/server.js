@@ -17,7 +17,7 @@ const MAX = 2 ** 31 - 1;
 // The least of each limit; 0 is no limit where it may be 0.
 const LIMITS = {
   connections: 0, connectionsPerAddress: 0, sessionsPerIdentity: 0, failuresPerConnection: 0, failuresPerAddress: 0,
-  maxFrame: 1, maxInFlight: 1, maxQueued: 1, openTimeout: 1, pingInterval: 1, deadAfter: 1,
+  maxFrame: 1, maxInFlight: 1, maxQueued: 1, maxWaiting: 0, openTimeout: 1, pingInterval: 1, deadAfter: 1,
 };
 
 /** The options that serve and reload share, as the engine reads them. */

@@ -2,6 +2,7 @@ package call
 
 import (
 	"context"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -24,3 +25,35 @@ func (l *largeFrames) Reserve(n int) error { return l.sem.Acquire(l.ctx, int64(n
 
 // Release implements wire.Budget.
 func (l *largeFrames) Release(n int) { l.sem.Release(int64(n)) }
+
+// Budget bounds the bytes that the requests of all sessions of a node keep together: a
+// limit of each session alone is none where there are thousands. nil has no bound. It is
+// safe for concurrent use.
+type Budget struct{ used, limit atomic.Int64 }
+
+// nodeShare is how many sessions may keep as much as one may.
+const nodeShare = 8
+
+// SetLimits bounds the budget by the limits of one session.
+func (b *Budget) SetLimits(limits Limits) {
+	b.limit.Store(nodeShare * int64(limits.withDefaults().MaxQueued))
+}
+
+// Take takes n bytes, or none of them and reports false.
+func (b *Budget) Take(n int) bool {
+	if b == nil || b.used.Add(int64(n)) <= b.limit.Load() {
+		return true
+	}
+	b.used.Add(int64(-n))
+	return false
+}
+
+// Give gives n bytes back.
+func (b *Budget) Give(n int) {
+	if b != nil {
+		b.used.Add(int64(-n))
+	}
+}
+
+// Used returns how many bytes are taken.
+func (b *Budget) Used() int64 { return b.used.Load() }

@@ -42,6 +42,7 @@ func (s *Session) Shutdown(ctx context.Context, reason string) {
 	}
 	empty := s.empty
 	s.mu.Unlock()
+	s.rejectWaiting(errClosing)
 	s.out.add(wire.Closing, "", emptyObject)
 	s.out.kick()
 	select {
@@ -124,6 +125,7 @@ func (s *Session) fail(err *Error, told string) {
 	s.err = err
 	pending := s.outgoing
 	s.outgoing = map[uint64]*outgoing{}
+	waiting := s.drainWaiting()
 	alive := s.alive
 	s.mu.Unlock()
 
@@ -138,6 +140,9 @@ func (s *Session) fail(err *Error, told string) {
 	}
 	for _, o := range pending {
 		o.fail(lost)
+	}
+	for _, o := range waiting {
+		o.fail(unsent(lost))
 	}
 	for _, r := range s.requests() {
 		_ = r.end(lost, nil)

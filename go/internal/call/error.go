@@ -18,6 +18,21 @@ type Error struct {
 	Retryable bool
 	Details   json.RawMessage // optional, JSON
 	cause     error           // local only, never sent
+	unsent    bool            // the request that it ended never left this node; never sent either
+}
+
+// unsent is err as the end of a request that never left this node.
+func unsent(err *Error) *Error {
+	local := *err
+	local.unsent = true
+	return &local
+}
+
+// Sent reports whether the request that err ended may have run: it is false where the
+// request never left this node.
+func Sent(err error) bool {
+	var e *Error
+	return !errors.As(err, &e) || !e.unsent
 }
 
 // Errorf makes an Error whose retryability is that of its code. A %w cause can be

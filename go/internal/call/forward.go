@@ -3,7 +3,6 @@ package call
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/wire"
@@ -19,7 +18,7 @@ type forward struct {
 }
 
 // pass takes a request for an operation of another node.
-func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Remote, owned bool, b *batch) error {
+func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Remote, owned bool, size int, b *batch) error {
 	if p.hops >= MaxHops {
 		return s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
 	}
@@ -38,9 +37,7 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 	}
 	// Of a large input the resource is looked up on a goroutine of its own.
 	inline := !p.tokened && (remote.spec.AccessControl.ResourceType == "" || len(p.input) <= inlineInput)
-	if !inline {
-		f.held = len(p.input) // kept until it is sent on
-	}
+	f.held = p.counted
 	if err := s.remember(&f.Request); err != nil {
 		return s.refuse(id, err)
 	}
@@ -49,9 +46,7 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 		f.start(b)
 		return nil
 	}
-	if !owned {
-		f.params.own()
-	}
+	f.params.keep(owned, size)
 	go func() {
 		defer s.recover()
 		if f.verify() {
@@ -73,32 +68,65 @@ func (f *forward) start(b *batch) {
 	}
 	identity := r.session.identityText(r.identity) // as it was read, also where another head has passed it on
 	target := f.remote.session
-	size := len(r.params.input) + len(f.remote.name) + len(identity) + len(r.params.metadata)
+	p := &r.params
+	size := len(p.input)
+	f.out.size = counted(p.input, p.metadata, identity)
+	build := func(dst []byte) []byte { return f.appendRequest(dst, identity) }
 	r.mu.Lock()
 	if r.ended { // aborted while its token was verified
 		r.mu.Unlock()
 		return
 	}
-	if err := target.begin(&f.out, time.Time{}); err != nil { // the request's own clock runs
-		r.mu.Unlock()
-		r.reject(f.lost(err))
-		return
+	now, err := target.beginForward(&f.out, r.callerKey())
+	var out *output
+	fits := true
+	switch {
+	case err != nil:
+	case now:
+		out, fits = target.sendRequest(&f.out, len(p.input)+len(f.remote.name)+len(identity)+len(p.metadata), func(dst []byte) []byte { return closeRequest(build(dst), p.deadline) })
+		if !fits {
+			target.take(&f.out)
+		}
+	default:
+		err, fits = target.wait(&f.out, p.deadline, build)
 	}
-	out, fits := target.sendRequest(&f.out, size, func(dst []byte) []byte { return f.appendRequest(dst, identity) })
-	if !fits {
-		r.mu.Unlock()
-		target.take(f.out.id)
-		r.reject(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that its node takes", r.Operation(), len(r.params.input)))
-		return
+	if err == nil && fits {
+		r.relay = &f.out
+		// They were parts of a frame whose buffer is used again.
+		p.input, p.metadata = nil, nil
 	}
-	r.relay = &f.out
-	// They were parts of a frame whose buffer is used again.
-	r.params.input, r.params.metadata = nil, nil
+	f.parked = !now
 	r.mu.Unlock()
-	if out != nil {
-		b.touch(out)
+	switch {
+	case !fits:
+		r.reject(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that its node takes", r.Operation(), size))
+	case err != nil:
+		r.reject(f.lost(err))
+	default:
+		if out != nil {
+			b.touch(out)
+		}
+		r.arm()
+		if !now {
+			target.pump(nil) // there may be room meanwhile
+		}
 	}
-	r.arm()
+}
+
+// sent starts the idle clock of a request that has waited.
+func (f *forward) sent() {
+	f.mu.Lock()
+	f.parked = false
+	f.startIdle()
+	f.mu.Unlock()
+}
+
+// callerKey names who makes the request, for its share of a session.
+func (r *Request) callerKey() callerKey {
+	if r.identity != nil {
+		return callerKey{identity: r.identity.ID}
+	}
+	return callerKey{anonymous: r.session.number}
 }
 
 // appendRequest gives the payload of the request as it is sent on. The token, if the
@@ -108,9 +136,6 @@ func (f *forward) appendRequest(dst, identity []byte) []byte {
 	dst = append(dst, `{"operationId":`...)
 	dst = wire.AppendText(dst, f.remote.name)
 	dst = append(append(dst, `,"input":`...), p.input...)
-	if !p.deadline.IsZero() {
-		dst = appendTimeout(dst, p.deadline) // what is left once this node has kept it for a while
-	}
 	if p.idleTimeout > 0 {
 		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), p.idleTimeout.Milliseconds(), 10)
 	}
@@ -124,8 +149,7 @@ func (f *forward) appendRequest(dst, identity []byte) []byte {
 		dst = append(append(dst, `,"metadata":`...), p.metadata...)
 	}
 	dst = append(append(dst, `,"forwardedFor":`...), identity...)
-	dst = strconv.AppendInt(append(dst, `,"hops":`...), int64(p.hops)+1, 10)
-	return append(dst, '}')
+	return strconv.AppendInt(append(dst, `,"hops":`...), int64(p.hops)+1, 10)
 }
 
 // answered takes an event of the node that answers. Called with out.mu held.
@@ -223,7 +247,7 @@ func (f *forward) lost(err *Error) *Error {
 	case err.Code == Unavailable:
 		return Errorf(Unavailable, "the node %s is shutting down", f.node())
 	case err.Code == ResourceExhausted:
-		return Errorf(ResourceExhausted, "the node %s reads too slowly: try again later", f.node())
+		return Errorf(ResourceExhausted, "the node %s has too much to do: try again later", f.node())
 	}
 	return err
 }

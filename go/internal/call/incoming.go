@@ -22,7 +22,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) err
 	op := s.cfg.Registry.lookup(p.operation)
 	if op == nil {
 		if remote := s.cfg.Registry.remote(p.operation); remote != nil {
-			return s.pass(id, p, trusted, remote, owned, b)
+			return s.pass(id, p, trusted, remote, owned, len(payload), b)
 		}
 	}
 	if op == nil || op.spec.Visibility != VisibilityExternal {
@@ -34,10 +34,8 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) err
 	}
 	forwarded := p.forwarded != nil
 	p.forwarded = nil
-	if !owned {
-		p.own()
-	}
-	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: len(p.input)}
+	p.keep(owned, len(payload))
+	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: p.counted}
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
 		return s.refuse(id, err)
@@ -87,7 +85,10 @@ func (s *Session) remember(r *Request) *Error {
 		return Errorf(ResourceExhausted, "%d bytes wait to be read: read the answers first", s.queued.Load())
 	case s.held > 0 && s.held+r.held > s.cfg.Limits.MaxQueued:
 		return Errorf(ResourceExhausted, "the inputs of this session's requests in flight have %d bytes: wait for an answer", s.held)
+	case !s.cfg.Kept.Take(r.held):
+		return Errorf(ResourceExhausted, "the inputs of all requests to this node take too much memory: try again later")
 	case s.early.has(r.id):
+		s.cfg.Kept.Give(r.held)
 		return Errorf(Aborted, "the request was stopped before it arrived")
 	}
 	s.incoming[r.id] = r
@@ -102,6 +103,7 @@ func (s *Session) forget(r *Request) {
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
 		s.held -= r.held
+		s.cfg.Kept.Give(r.held)
 	}
 	s.answering++
 	s.mu.Unlock()
@@ -138,6 +140,7 @@ func (r *Request) verify() bool {
 		return true
 	}
 	identity, err := r.session.verifyToken(r.params.authToken)
+	r.params.authToken = "" // it has done its work
 	if err != nil {
 		r.Fail(err)
 		return false

@@ -19,6 +19,10 @@ type Limits struct {
 	// arriving: default 64 MiB. Past it requests are answered RESOURCE_EXHAUSTED, large
 	// frames wait, and a peer that does not read its answers loses the session.
 	MaxQueued int `json:"maxQueued"`
+	// MaxWaiting is how many requests of this side may wait until the other side has
+	// room for them: default 131,072; less than 0 is none. Their inputs may have MaxQueued
+	// bytes together, or one of any size.
+	MaxWaiting int `json:"-"`
 	// OpenTimeout is how long the other side may take to open the session:
 	// default 5 s.
 	OpenTimeout time.Duration `json:"-"`
@@ -30,6 +34,10 @@ type Limits struct {
 }
 
 const (
+	defaultInFlight = 1024
+	defaultQueued   = 64 << 20
+	defaultWaiting  = 1 << 17
+
 	// DefaultWindow is how many events a subscription may be ahead of its reader.
 	DefaultWindow = 256
 	// MaxWindow bounds the credit that a peer may hold, so that sums cannot overflow.
@@ -49,10 +57,13 @@ func (l Limits) withDefaults() Limits {
 	}
 	l.MaxFrame = min(l.MaxFrame, wire.MaxMaxFrame)
 	if l.MaxInFlight <= 0 {
-		l.MaxInFlight = 1024
+		l.MaxInFlight = defaultInFlight
 	}
 	if l.MaxQueued <= 0 {
-		l.MaxQueued = 64 << 20
+		l.MaxQueued = defaultQueued
+	}
+	if l.MaxWaiting == 0 {
+		l.MaxWaiting = defaultWaiting
 	}
 	if l.OpenTimeout <= 0 {
 		l.OpenTimeout = 5 * time.Second

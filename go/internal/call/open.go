@@ -343,6 +343,12 @@ func (s *Session) welcomed(payload []byte) *Error {
 	if peer.MaxFrame <= 0 || peer.MaxFrame > wire.MaxMaxFrame {
 		peer.MaxFrame = wire.DefaultMaxFrame
 	}
+	if peer.MaxInFlight = answer.Limits.MaxInFlight; peer.MaxInFlight <= 0 {
+		peer.MaxInFlight = defaultInFlight
+	}
+	if peer.MaxQueued = answer.Limits.MaxQueued; peer.MaxQueued <= 0 {
+		peer.MaxQueued = defaultQueued
+	}
 	s.peer.Store(peer)
 	close(s.welcome)
 	return nil

@@ -24,62 +24,6 @@ type Sink interface {
 	Failed(err *Error)
 }
 
-// Kind says whether a request wants one answer or many.
-type Kind int
-
-// The kinds of requests.
-const (
-	Single Kind = iota // ends with its first answer
-	Stream             // a subscription
-)
-
-// Options of a request. The zero value means none.
-type Options struct {
-	// Deadline is when the caller stops waiting; the handler's node is told, and
-	// both sides end the request with TIMEOUT. Zero means none.
-	Deadline time.Time
-	// IdleTimeout ends a subscription that sends nothing for so long while it may: at
-	// least MinIdleTimeout.
-	IdleTimeout time.Duration
-	// Window is how many events of a subscription may be ahead of the reader; 0
-	// means DefaultWindow.
-	Window int
-	// Metadata travels with the request, trace context for example.
-	Metadata map[string]string
-	// AuthToken makes this one request under another identity.
-	AuthToken string
-	// ParentRequestID is the request that this one serves. Requests that a handler
-	// makes with Request.Start carry the id of its own.
-	ParentRequestID string
-	// ContinueRunning lets what a handler invoked go on when the handler's own request
-	// has ended, its deadline included. It is for calls, not for subscriptions.
-	ContinueRunning bool
-
-	at        string // goes before the operation's name
-	metadata  []byte // JSON text in place of Metadata
-	forwarded []byte // JSON text of forwardedFor
-	hops      int
-}
-
-// window returns how many events of a subscription may be ahead of the reader.
-func (o *Options) window(kind Kind) int {
-	switch {
-	case kind != Stream:
-		return 0
-	case o.Window <= 0:
-		return DefaultWindow
-	}
-	return min(o.Window, MaxWindow)
-}
-
-// checkIdle refuses an idle timeout that no node takes.
-func (o *Options) checkIdle() *Error {
-	if o.IdleTimeout > 0 && o.IdleTimeout < MinIdleTimeout {
-		return Errorf(InvalidInput, "the idle timeout is %v: at least %v are taken", o.IdleTimeout, MinIdleTimeout)
-	}
-	return nil
-}
-
 // outgoing is a request of ours that waits for its end.
 type outgoing struct {
 	session *Session
@@ -87,7 +31,12 @@ type outgoing struct {
 	kind    Kind
 	sink    Sink
 	relay   *forward // in place of sink
+	caller  *caller  // whose request it is
+	size    int      // bytes that it counts against the peer's maxQueued
+	wait    *waiting // while it waits to be sent; guarded by session.mu
+	grant   int      // credit to give with the next batch; guarded by session.out.mu
 	timer   *time.Timer
+	frame   sync.Mutex // held while its frame is queued after it has waited
 	mu      sync.Mutex // serializes events with each other and with the end
 	room    int        // events that the other side may still send; guarded by mu
 }
@@ -127,48 +76,87 @@ func (r Outgoing) Credit(n int) {
 }
 
 // Start sends a request; the answers go to sink, also those that tell why it could
-// not be sent. The frame leaves with the next Flush. input is a JSON text.
+// not be sent. The frame leaves with the next Flush, or when the peer has room for it:
+// until then it waits. input is a JSON text.
 func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
-	o := &outgoing{session: s, kind: kind, sink: sink}
+	o := &outgoing{session: s, kind: kind, sink: sink, caller: &s.turns.own}
 	if err := opts.checkIdle(); err != nil {
-		sink.Failed(err)
+		sink.Failed(unsent(err))
 		return Outgoing{}
 	}
 	if wire.TooDeep(input) {
-		sink.Failed(Errorf(InvalidInput, "the input of %s has more than the %d levels of JSON that a frame may have", operation, wire.MaxDepth))
+		sink.Failed(unsent(Errorf(InvalidInput, "the input of %s has more than the %d levels of JSON that a frame may have", operation, wire.MaxDepth)))
 		return Outgoing{}
 	}
-	size := len(input) + len(operation) + len(opts.metadata) + len(opts.forwarded)
+	if opts.metadata == nil && len(opts.Metadata) > 0 {
+		opts.metadata = appendTextMap(nil, opts.Metadata)
+	}
+	o.size = counted(input, opts.metadata, opts.forwarded)
 	window := opts.window(kind)
 	o.room = window
-	if err := s.begin(o, opts.Deadline); err != nil {
-		sink.Failed(err)
-		return Outgoing{}
-	}
-	if _, fits := s.sendRequest(o, size, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) }); !fits {
-		if s.take(o.id) != nil {
-			o.stop()
-			sink.Failed(Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that the other node takes", operation, len(input)))
+	now, err := s.begin(o, opts.Deadline)
+	fits := true
+	switch {
+	case err != nil:
+	case now:
+		_, fits = s.sendRequest(o, len(input)+len(operation)+len(opts.metadata)+len(opts.forwarded), func(dst []byte) []byte {
+			return closeRequest(appendRequest(dst, operation, input, window, opts), opts.Deadline)
+		})
+		if !fits && !s.take(o) {
+			return Outgoing{}
 		}
+	default:
+		err, fits = s.wait(o, opts.Deadline, func(dst []byte) []byte { return appendRequest(dst, operation, input, window, opts) })
+		s.pump(nil) // there may be room meanwhile
+	}
+	if !fits {
+		err = Errorf(InvalidInput, "the request to %s, with its input of %d bytes, is larger than the frames that the other node takes", operation, len(input))
+	}
+	if err != nil {
+		o.stop()
+		sink.Failed(unsent(err))
 		return Outgoing{}
 	}
 	return Outgoing{o}
 }
 
-// begin enters a request that is about to be sent, or says why it cannot be.
-func (s *Session) begin(o *outgoing, deadline time.Time) *Error {
+// counted is what a request counts against maxQueued while it is in flight: its members
+// that may be large, as they stand in the frame.
+func counted(input, metadata, forwarded []byte) int {
+	return max(len(input), len("null")) + len(metadata) + len(forwarded)
+}
+
+// begin enters a request that is about to be sent, and then now is true; or takes its
+// place among those that wait; or says why it can be neither.
+func (s *Session) begin(o *outgoing, deadline time.Time) (now bool, err *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.place(o, deadline)
+}
+
+// beginForward is begin for a request of another caller. Its own clock runs.
+func (s *Session) beginForward(o *outgoing, key callerKey) (now bool, err *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.caller = s.turns.callerOf(key)
+	if now, err = s.place(o, time.Time{}); err != nil {
+		s.turns.forget(o.caller)
+	}
+	return now, err
+}
+
+// place is begin with s.mu held.
+func (s *Session) place(o *outgoing, deadline time.Time) (now bool, err *Error) {
 	if err := s.cannotStart(); err != nil {
-		return err
+		return false, err
 	}
-	s.nextID++
-	o.id = s.nextID
-	s.outgoing[o.id] = o
-	if !deadline.IsZero() {
-		o.timer = time.AfterFunc(time.Until(deadline), o.expire)
+	now = s.turns.waiting == 0 && !s.turns.sending && s.room(o) == fits
+	if !now {
+		return false, s.mayWait(o)
 	}
-	return nil
+	s.enter(o)
+	o.expireAt(deadline)
+	return true, nil
 }
 
 // sendRequest queues the frame of a request and returns the output that is to be
@@ -194,57 +182,99 @@ func (s *Session) cannotStart() *Error {
 	case s.err != nil:
 		return Errorf(Unavailable, "the session has ended: %s", s.err.Message)
 	case s.closing:
-		return Errorf(Unavailable, "the other node is shutting down")
-	case s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
-		return Errorf(ResourceExhausted, "%d bytes wait for the other node to read them", s.queued.Load())
+		return errClosing
 	}
 	return nil
 }
+
+// errClosing is why nothing is sent on a session that one side is about to end.
+var errClosing = Errorf(Unavailable, "the session is shutting down")
 
 // Flush has the requests that were started sent. It does not block.
 func (s *Session) Flush() { s.out.flushEagerly() }
 
 // Abort implements control.
 func (o *outgoing) Abort(reason string) {
-	if o.session.take(o.id) == nil {
-		return
+	if live, sent := o.withdraw(reason); live {
+		err := Errorf(Aborted, "the request was aborted")
+		if !sent {
+			err = unsent(err)
+		}
+		o.fail(err)
 	}
-	o.session.tellAborted(o.id, reason)
-	o.fail(Errorf(Aborted, "the request was aborted"))
 }
 
 // drop stops a request whose sink wants to know nothing more.
 func (o *outgoing) drop(reason string) {
-	if o.session.take(o.id) != nil {
-		o.session.tellAborted(o.id, reason)
+	if live, _ := o.withdraw(reason); live {
 		o.stop()
 	}
 }
 
-// Credit implements control.
+// withdraw takes a request back, and tells the other side if it was sent. live is false
+// when it has ended.
+func (o *outgoing) withdraw(reason string) (live, sent bool) {
+	s := o.session
+	s.mu.Lock()
+	if o.wait != nil {
+		s.pull(o)
+		s.mu.Unlock()
+		s.pump(nil) // it may have been the one that did not fit
+		return true, false
+	}
+	live = o.id != 0 && s.outgoing[o.id] == o
+	if live {
+		delete(s.outgoing, o.id) // it counts until the other side is told: see output.told
+	}
+	s.mu.Unlock()
+	if live {
+		o.frame.Lock() // its frame goes first: see pump
+		o.frame.Unlock()
+		s.tellAborted(o.id, reason, o)
+	}
+	return live, true
+}
+
+// Credit implements control. What is given until the next batch leaves is one frame.
 func (o *outgoing) Credit(n int) {
 	s := o.session
 	s.mu.Lock()
-	_, live := s.outgoing[o.id]
-	s.mu.Unlock()
-	if !live {
-		return
+	live := o.id != 0 && s.outgoing[o.id] == o
+	if o.wait != nil {
+		o.wait.credit = min(o.wait.credit+n, MaxWindow) // it follows the request
 	}
+	s.mu.Unlock()
+	if live {
+		o.credit(n)
+		s.out.kick()
+	}
+}
+
+// credit grants n more events with the next batch.
+func (o *outgoing) credit(n int) {
 	o.mu.Lock()
 	o.room = min(o.room+n, MaxWindow)
 	o.mu.Unlock()
-	s.out.addBuilt(wire.Credit, s.idText(o.id), func(dst []byte) []byte {
-		return append(strconv.AppendInt(append(dst, `{"n":`...), int64(n), 10), '}')
-	})
-	s.out.kick()
+	o.session.out.addCredit(o, n)
+}
+
+// expireAt starts the request's clock. Called with session.mu held.
+func (o *outgoing) expireAt(deadline time.Time) {
+	if !deadline.IsZero() && o.relay == nil {
+		o.timer = time.AfterFunc(time.Until(deadline), o.expire)
+	}
 }
 
 func (o *outgoing) expire() {
-	if o.session.take(o.id) == nil {
+	live, sent := o.withdraw(reasonTimeout)
+	if !live {
 		return
 	}
-	o.session.tellAborted(o.id, reasonTimeout)
-	o.fail(Errorf(Timeout, "the answer did not come before the deadline"))
+	err := Errorf(Timeout, "the answer did not come before the deadline")
+	if !sent {
+		err = unsent(Errorf(Timeout, "the request waited for the peer until its deadline and was not sent"))
+	}
+	o.fail(err)
 	if f := o.session.cfg.AfterBatch; f != nil {
 		f()
 	}
@@ -272,34 +302,46 @@ func (o *outgoing) stop() {
 	}
 }
 
-func (s *Session) tellAborted(id uint64, reason string) {
+// tellAborted stops a request of ours at the other side. o is the request if it still
+// counts: it does until the frame is written, so that what waits to be written does not
+// grow with requests that are sent and stopped in turn.
+func (s *Session) tellAborted(id uint64, reason string, o *outgoing) {
 	text := s.idText(id)
 	s.mu.Lock()
 	s.reaped.add(text)
 	s.mu.Unlock()
-	s.out.addBuilt(wire.Aborted, text, func(dst []byte) []byte {
-		if reason == "" {
-			return append(dst, "{}"...)
-		}
-		return append(wire.AppendText(append(dst, `{"reason":`...), reason), '}')
-	})
+	s.out.addAborted(text, reason, o)
 	s.out.kick()
 }
 
-// take removes a request of ours; whoever gets it ends it.
-func (s *Session) take(id uint64) *outgoing {
+// left ends the counting of requests whose abort was written.
+func (s *Session) left(all []*outgoing) {
+	s.mu.Lock()
+	for _, o := range all {
+		s.leave(o)
+	}
+	s.mu.Unlock()
+	s.pump(nil)
+}
+
+// take removes a request of ours that was sent; who gets true ends it.
+func (s *Session) take(o *outgoing) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.outgoing[id]
-	if o != nil {
-		delete(s.outgoing, id)
+	if s.outgoing[o.id] != o {
+		return false
 	}
-	return o
+	delete(s.outgoing, o.id)
+	s.leave(o)
+	return true
 }
 
 func (s *Session) takeText(id string) *outgoing {
 	if n, ok := s.parseID(id); ok {
-		if o := s.take(n); o != nil {
+		s.mu.Lock()
+		o := s.outgoing[n]
+		s.mu.Unlock()
+		if o != nil && s.take(o) {
 			o.stop()
 			return o
 		}
@@ -350,6 +392,7 @@ func (s *Session) answered(env wire.Envelope, b *batch) {
 	o := s.outgoing[id]
 	if o != nil && !(env.Type == wire.Responded && o.kind == Stream) {
 		delete(s.outgoing, id)
+		s.leave(o)
 	}
 	issued := id <= s.nextID
 	s.mu.Unlock()
@@ -366,9 +409,9 @@ func (s *Session) answered(env wire.Envelope, b *batch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	bad := checkShape(env)
-	if bad != nil && env.Type == wire.Responded && o.kind == Stream && s.take(id) != nil {
+	if bad != nil && env.Type == wire.Responded && o.kind == Stream && s.take(o) {
 		o.stop()
-		s.tellAborted(id, "a malformed event")
+		s.tellAborted(id, "a malformed event", nil)
 	}
 	switch {
 	case bad != nil && o.relay != nil:
@@ -381,9 +424,9 @@ func (s *Session) answered(env wire.Envelope, b *batch) {
 		o.sink.Failed(parseError(env.Payload))
 	case env.Type == wire.Responded && o.kind == Stream && o.room == 0:
 		// What ignores its credit costs us no memory.
-		if s.take(id) != nil {
+		if s.take(o) {
 			o.stop()
-			s.tellAborted(id, "more events than credit")
+			s.tellAborted(id, "more events than credit", nil)
 			o.sink.Failed(Errorf(ProtocolError, "the other node sent more events than it had credit for"))
 		}
 	case env.Type == wire.Responded && o.kind == Stream:
@@ -405,57 +448,6 @@ func (s *Session) reap(id uint64, text string) {
 	known := s.reaped.has(text)
 	s.mu.Unlock()
 	if !known {
-		s.tellAborted(id, "one answer was asked for")
+		s.tellAborted(id, "one answer was asked for", nil)
 	}
-}
-
-func appendRequest(dst []byte, operation string, input []byte, window int, opts *Options) []byte {
-	dst = append(dst, `{"operationId":`...)
-	dst = wire.AppendText(dst, operation)
-	dst = append(dst, `,"input":`...)
-	if len(input) == 0 {
-		dst = append(dst, "null"...)
-	} else {
-		dst = append(dst, input...)
-	}
-	if !opts.Deadline.IsZero() {
-		dst = appendTimeout(dst, opts.Deadline)
-	}
-	if opts.IdleTimeout > 0 {
-		dst = strconv.AppendInt(append(dst, `,"idleTimeout":`...), opts.IdleTimeout.Milliseconds(), 10)
-	}
-	if window > 0 {
-		dst = strconv.AppendInt(append(dst, `,"window":`...), int64(window), 10)
-	}
-	if opts.ParentRequestID != "" {
-		dst = wire.AppendText(append(dst, `,"parentRequestId":`...), opts.ParentRequestID)
-	}
-	if opts.AuthToken != "" {
-		dst = wire.AppendText(append(dst, `,"authToken":`...), opts.AuthToken)
-	}
-	if opts.metadata != nil {
-		dst = append(append(dst, `,"metadata":`...), opts.metadata...)
-	} else if len(opts.Metadata) > 0 {
-		dst = appendTextMap(append(dst, `,"metadata":`...), opts.Metadata)
-	}
-	if opts.forwarded != nil {
-		dst = append(append(dst, `,"forwardedFor":`...), opts.forwarded...)
-		dst = strconv.AppendInt(append(dst, `,"hops":`...), int64(opts.hops), 10)
-	}
-	return append(dst, '}')
-}
-
-func appendTextMap(dst []byte, m map[string]string) []byte {
-	dst = append(dst, '{')
-	first := true
-	for k, v := range m {
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = wire.AppendText(dst, k)
-		dst = append(dst, ':')
-		dst = wire.AppendText(dst, v)
-	}
-	return append(dst, '}')
 }

@@ -3,6 +3,8 @@ package call
 import (
 	"io"
 	"runtime"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/alkdev/alknet/go/internal/wire"
@@ -35,6 +37,10 @@ type output struct {
 	held   bool      // leave what waits until hold(false)
 	batch  uint64    // numbers the contents of buf
 	light  int       // how many batches in a row were small
+
+	credit  []*outgoing // whose credit goes with the next batch, once each
+	aborted []*outgoing // whose abort waits: they count until it is written
+	leaving []*outgoing // whose abort is in the batch that is being written
 }
 
 func newOutput(s *Session, w io.Writer, finish func()) *output {
@@ -74,6 +80,55 @@ func (o *output) addBuilt(typ, id string, build func(dst []byte) []byte) (fits b
 	return fits
 }
 
+// addCredit has n more events granted with the next batch. A request has one frame of
+// credit in it, however often credit was given.
+func (o *output) addCredit(to *outgoing, n int) {
+	o.mu.Lock()
+	if !o.broken {
+		if to.grant == 0 {
+			o.credit = append(o.credit, to)
+		}
+		to.grant = min(to.grant+n, MaxWindow)
+	}
+	o.mu.Unlock()
+}
+
+// grant appends the credit that waits. Called with o.mu held.
+func (o *output) grant() {
+	before := len(o.buf)
+	for i, to := range o.credit {
+		at := len(o.buf)
+		o.buf = wire.BeginEnvelope(o.buf, wire.Credit, o.session.idText(to.id))
+		o.buf = append(strconv.AppendInt(append(o.buf, `{"n":`...), int64(to.grant), 10), '}')
+		o.buf = wire.EndEnvelope(o.buf, at)
+		to.grant, o.credit[i] = 0, nil
+	}
+	o.credit = o.credit[:0]
+	o.session.queued.Add(int64(len(o.buf) - before))
+}
+
+// addAborted queues call.aborted. request, if it is there, counts until that is written.
+func (o *output) addAborted(id, reason string, request *outgoing) {
+	o.addBuilt(wire.Aborted, id, func(dst []byte) []byte {
+		if request != nil {
+			o.aborted = append(o.aborted, request)
+			o.forgive(request)
+		}
+		if reason == "" {
+			return append(dst, "{}"...)
+		}
+		return append(wire.AppendText(append(dst, `{"reason":`...), reason), '}')
+	})
+}
+
+// forgive drops the credit of a request that is stopped. Called with o.mu held.
+func (o *output) forgive(request *outgoing) {
+	if request.grant > 0 {
+		request.grant = 0
+		o.credit = slices.DeleteFunc(o.credit, func(other *outgoing) bool { return other == request })
+	}
+}
+
 // flush writes what waits on the calling goroutine, unless another one does.
 func (o *output) flush() {
 	if o.claim() {
@@ -107,7 +162,7 @@ func (o *output) hold(on bool) {
 func (o *output) claim() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.busy || o.held || len(o.buf) == 0 && !o.ending {
+	if o.busy || o.held || len(o.buf) == 0 && len(o.credit) == 0 && !o.ending {
 		return false
 	}
 	o.busy = true
@@ -141,7 +196,7 @@ func (o *output) tryWrite(link EagerLink) bool {
 	o.wrote(full, err)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.buf) > 0 || o.ending {
+	if len(o.buf) > 0 || len(o.credit) > 0 || o.ending {
 		return false
 	}
 	o.busy = false
@@ -151,9 +206,14 @@ func (o *output) tryWrite(link EagerLink) bool {
 
 // take returns what waits, as the next batch. Called with o.mu held.
 func (o *output) take() []byte {
+	if len(o.credit) > 0 {
+		o.grant()
+	}
 	full := o.buf
 	o.buf = o.spare[:0]
 	o.spare = nil
+	o.leaving = append(o.leaving, o.aborted...)
+	o.aborted = o.aborted[:0]
 	o.batch++
 	return full
 }
@@ -171,10 +231,15 @@ func (o *output) wrote(full []byte, err error) {
 	if err != nil {
 		o.broken = true
 		dropped += len(o.buf)
-		o.buf = nil
+		o.buf, o.credit = nil, nil
 	}
+	left := o.leaving
+	o.leaving = nil
 	o.mu.Unlock()
 	o.session.addQueued(-dropped)
+	if left != nil {
+		o.session.left(left)
+	}
 	if err != nil {
 		o.session.writeFailed(o, err)
 		if o.refused != nil {
@@ -185,7 +250,7 @@ func (o *output) wrote(full []byte, err error) {
 
 func (o *output) run() {
 	o.mu.Lock()
-	for len(o.buf) > 0 && !o.broken {
+	for (len(o.buf) > 0 || len(o.credit) > 0) && !o.broken {
 		full := o.take()
 		o.mu.Unlock()
 		_, err := o.w.Write(full)
@@ -214,7 +279,7 @@ func (o *output) end() {
 func (o *output) abandon() {
 	o.mu.Lock()
 	dropped := len(o.buf)
-	o.buf, o.broken = nil, true
+	o.buf, o.credit, o.broken = nil, nil, true
 	o.idle.Broadcast()
 	o.mu.Unlock()
 	o.session.addQueued(-dropped)
@@ -225,7 +290,7 @@ func (o *output) drain() {
 	o.kick()
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for !o.broken && (o.busy || len(o.buf) > 0) {
+	for !o.broken && (o.busy || len(o.buf) > 0 || len(o.credit) > 0) {
 		o.idle.Wait()
 	}
 }

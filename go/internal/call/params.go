@@ -34,6 +34,7 @@ type params struct {
 	metadata    []byte // JSON text, an object of strings; nil if there is none
 	forwarded   []byte // JSON text of forwardedFor; nil if there is none
 	hops        int
+	counted     int // bytes that count against maxQueued while the request is in flight
 }
 
 // requestMembers are the members of call.requested that this package reads; the index
@@ -71,6 +72,7 @@ func parseParams(payload []byte) (params, *Error) {
 	if p.input == nil {
 		p.input = []byte("null")
 	}
+	p.counted = counted(p.input, p.metadata, p.forwarded)
 	return p, nil
 }
 
@@ -126,7 +128,9 @@ func (r *paramsReader) value(name string, value []byte) bool {
 		r.parent, ok = wire.Text(value)
 		ok = ok && len(r.parent) <= wire.MaxID
 	case "authToken":
-		r.authToken, ok = wire.Text(value)
+		if ok = len(value) <= maxToken; ok {
+			r.authToken, ok = wire.Text(value)
+		}
 		r.tokened = true
 	case "metadata":
 		r.metadata, ok = value, isTextMap(value)
@@ -163,6 +167,20 @@ func (p *params) own() {
 	p.input = bytes.Clone(p.input)
 	p.metadata = bytes.Clone(p.metadata)
 }
+
+// keep has the params hold no more than they count. owned says that the frame, which had
+// size bytes, need not be copied: it is kept where little of it is anything else.
+func (p *params) keep(owned bool, size int) {
+	if !owned || size-p.counted > min(p.counted/8, largestWaste) {
+		p.own()
+	}
+}
+
+// largestWaste is how many bytes of a frame may be kept that do not count.
+const largestWaste = 64 << 10
+
+// maxToken bounds an authToken, in bytes: as the first frame bounds the token in it.
+const maxToken = maxOpenFrame
 
 // isTextMap reports whether text is an object of strings whose names differ.
 func isTextMap(text []byte) bool {

@@ -40,11 +40,11 @@ func FuzzParseParams(f *testing.F) {
 		if !json.Valid(p.input) || p.operation == "" || p.window < 0 || p.window > MaxWindow || p.idleTimeout < 0 || p.hops < 0 || p.hops > MaxHops {
 			t.Fatalf("%q reads as %+v", payload, p)
 		}
-		opts := &Options{Deadline: p.deadline, IdleTimeout: p.idleTimeout, ParentRequestID: p.parent, AuthToken: p.authToken, Metadata: textMap(p.metadata)}
+		opts := &Options{IdleTimeout: p.idleTimeout, ParentRequestID: p.parent, AuthToken: p.authToken, metadata: p.metadata}
 		if id, ok := parseIdentity(p.forwarded); ok && id != nil && id.ID == "" {
 			t.Fatalf("%q gives an identity without an id", p.forwarded)
 		}
-		again, bad := parseParams(appendRequest(nil, p.operation, p.input, p.window, opts))
+		again, bad := parseParams(closeRequest(appendRequest(nil, p.operation, p.input, p.window, opts), p.deadline))
 		if bad != nil {
 			t.Fatalf("%+v is written so that it is refused: %v", p, bad)
 		}
@@ -122,7 +122,7 @@ func TestTimeoutsAreSpans(t *testing.T) {
 			t.Errorf("%s: %v are left, want %v", text, got, want)
 		}
 	}
-	sent := string(appendRequest(nil, "/a/b", nil, 0, &Options{Deadline: at}))
+	sent := string(closeRequest(appendRequest(nil, "/a/b", nil, 0, &Options{}), at))
 	var members struct{ Timeout, Deadline int64 }
 	if err := json.Unmarshal([]byte(sent), &members); err != nil || members.Deadline != 0 || members.Timeout <= 0 || members.Timeout > 60_000 {
 		t.Errorf("%s: %v", sent, err)

@@ -85,6 +85,7 @@ func (s *Session) read(frames *wire.Reader, out *output) (answered string, err e
 			return answered, err
 		}
 		if !ready || n >= maxBatch {
+			s.pump(&b) // what the answers have made room for
 			b.flush()
 		}
 		if out != nil && (!ready || n >= maxBatch) {
@@ -129,6 +130,7 @@ func (s *Session) dispatch(env wire.Envelope, owned bool, b *batch) error {
 		s.mu.Lock()
 		s.closing = true
 		s.mu.Unlock()
+		s.rejectWaiting(errClosing)
 	case wire.Open:
 		s.openedLate(env)
 	case wire.Opened:

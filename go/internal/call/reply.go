@@ -122,13 +122,6 @@ func (r *Request) send(event json.RawMessage, wait bool) error {
 	return nil
 }
 
-// rest starts the idle clock anew. Called with r.mu held.
-func (r *Request) rest() {
-	if r.idle != nil {
-		r.idle.Reset(r.params.idleTimeout)
-	}
-}
-
 func tooSlow(operation string) *Error {
 	return Errorf(ResourceExhausted, "the caller of %s gave no window and reads too slowly: %d events wait", operation, unwindowedEvents)
 }

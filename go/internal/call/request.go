@@ -49,7 +49,11 @@ type Request struct {
 	children map[*invocation]struct{} // what its handler invoked and has not ended
 	deadline *time.Timer
 	idle     *time.Timer
-	own      *output // the request's own stream, if it has one
+	rested   time.Time // when the idle clock was started, or something was sent since
+	idling   bool      // the idle clock runs
+	armed    bool      // the clocks have been started: see arm
+	parked   bool      // it waits to be sent on
+	own      *output   // the request's own stream, if it has one
 	stream   SendStream
 	batch    uint64 // see unwindowed
 	inBatch  int
@@ -174,10 +178,11 @@ func (r *Request) addCredit(n int) {
 		r.mu.Unlock()
 		return
 	}
-	if r.credit == 0 && r.idle != nil {
-		r.idle.Reset(r.params.idleTimeout) // it could not send until now
-	}
+	blocked := r.credit == 0
 	r.credit = min(r.credit+n, MaxWindow)
+	if blocked {
+		r.startIdle() // it could not send until now
+	}
 	notify, relay, answer := r.onCredit, r.relay, r.answer
 	r.more.Broadcast()
 	r.mu.Unlock()
@@ -205,21 +210,48 @@ func (r *Request) arm() {
 	if t := r.params.deadline; !t.IsZero() {
 		r.deadline = time.AfterFunc(time.Until(t), func() { r.expire("the operation did not finish before its deadline") })
 	}
-	if d := r.params.idleTimeout; d > 0 && r.op.spec.Type == TypeSubscription {
-		r.idle = time.AfterFunc(d, func() { r.idled(d) })
+	r.armed = true
+	r.startIdle()
+}
+
+// startIdle starts the idle clock of a subscription that may send. It runs only then:
+// what waits for its caller's credit, or to be sent on, costs no timer. Called with r.mu
+// held.
+func (r *Request) startIdle() {
+	d := r.params.idleTimeout
+	if d <= 0 || r.op.spec.Type != TypeSubscription || !r.armed || r.parked || r.ended || r.params.windowed && r.credit == 0 {
+		return
+	}
+	r.rested = time.Now()
+	switch {
+	case r.idle == nil:
+		r.idle = time.AfterFunc(d, r.idled)
+	case !r.idling:
+		r.idle.Reset(d)
+	}
+	r.idling = true
+}
+
+// rest notes that the subscription has sent something. Called with r.mu held.
+func (r *Request) rest() {
+	if r.idle != nil {
+		r.rested = time.Now()
 	}
 }
 
-// idled ends a subscription that sent nothing for too long. Waiting for the
-// caller's credit does not count against it.
-func (r *Request) idled(d time.Duration) {
+// idled ends a subscription that sent nothing for too long while it could.
+func (r *Request) idled() {
 	r.mu.Lock()
-	waiting := r.params.windowed && r.credit == 0
-	if waiting && !r.ended {
-		r.idle.Reset(d)
+	left := r.params.idleTimeout - time.Since(r.rested)
+	blocked := r.params.windowed && r.credit == 0
+	switch {
+	case r.ended || blocked:
+		r.idling = false // addCredit starts it
+	case left > 0:
+		r.idle.Reset(left)
 	}
 	r.mu.Unlock()
-	if !waiting {
+	if !blocked && left <= 0 {
 		r.expire("the subscription sent nothing for its idle timeout")
 	}
 }

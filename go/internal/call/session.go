@@ -68,6 +68,10 @@ type Config struct {
 	// AfterBatch, if set, is called when every frame that had arrived was handled, so
 	// that a Sink may put off its own wake-ups until then.
 	AfterBatch func()
+	// Kept, if set, bounds what the requests of all sessions of the node keep.
+	Kept *Budget
+	// Waiting, if set, counts the requests of all sessions that wait for their peers.
+	Waiting *atomic.Int64
 }
 
 // Session is an open conversation with another node. All methods are safe for
@@ -96,7 +100,8 @@ type Session struct {
 
 	streamsOut atomic.Int64 // further streams that this side has opened
 
-	accepted bool // this is the listening side
+	accepted bool   // this is the listening side
+	number   uint64 // of the process's sessions
 	stats    stats
 
 	identities identityCache
@@ -105,10 +110,11 @@ type Session struct {
 	err       *Error
 	closing   bool // no new requests: one side has said session.closing
 	incoming  map[string]*Request
-	held      int // bytes of the inputs of incoming
-	answering int // requests that have ended and whose answers are not queued yet
-	outgoing  map[uint64]*outgoing
+	held      int                  // bytes of the inputs of incoming
+	answering int                  // requests that have ended and whose answers are not queued yet
+	outgoing  map[uint64]*outgoing // that were sent
 	nextID    uint64
+	turns     turns
 	empty     chan struct{} // closed when the last request is answered; nil unless somebody waits
 	parted    chan struct{} // closed when the other side has read all; nil unless somebody waits
 	early     abortRing     // ids that were aborted before their request arrived
@@ -125,6 +131,12 @@ type Peer struct {
 	Agent    string         // its software
 	Identity *auth.Identity // who the other side takes us for (dialling side only)
 	MaxFrame int            // the largest frame body it takes, in bytes
+
+	// MaxInFlight is how many requests of this side it takes at once, and MaxQueued how
+	// many bytes their inputs may have together. What the dialling side takes it does
+	// not say: at least the defaults.
+	MaxInFlight int
+	MaxQueued   int
 }
 
 // stats count what the protocol drops without an answer.
@@ -144,6 +156,9 @@ func (s *Session) Stats() Stats {
 	return Stats{s.stats.dropped.Load(), s.stats.unknown.Load()}
 }
 
+// sessions numbers the sessions of the process.
+var sessions atomic.Uint64
+
 func newSession(link Link, cfg Config) *Session {
 	cfg.Limits = cfg.Limits.withDefaults()
 	if cfg.Logger == nil {
@@ -156,7 +171,9 @@ func newSession(link Link, cfg Config) *Session {
 		outgoing: map[uint64]*outgoing{},
 	}
 	s.reader = wire.NewReader(watched{s}, cfg.Limits.MaxFrame)
-	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame})
+	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame, MaxInFlight: defaultInFlight, MaxQueued: defaultQueued})
+	s.number = sessions.Add(1)
+	s.turns.patience = patience
 	s.out = newOutput(s, link, nil)
 	s.id.Store(cfg.Identity)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -250,7 +267,11 @@ func (s *Session) requests() []*Request {
 // answer but does not read loses the session.
 func (s *Session) addQueued(n int) {
 	limit := s.cfg.Limits.MaxQueued + s.cfg.Limits.MaxFrame + min(s.cfg.Limits.MaxQueued, queueSlack)
-	if s.queued.Add(int64(n)) > int64(limit) && n > 0 {
+	queued := s.queued.Add(int64(n))
+	if n < 0 && queued-int64(n) > int64(s.cfg.Limits.MaxQueued) {
+		go s.pump(nil) // the caller may hold the lock of a request
+	}
+	if queued > int64(limit) && n > 0 {
 		s.abrupt.Store(true)
 		go s.fail(Errorf(ResourceExhausted, "the other node does not read: %d bytes wait for it", s.cfg.Limits.MaxQueued), "you do not read what you asked for")
 	}

@@ -418,7 +418,7 @@ func TestLateAbortStopsNothingElse(t *testing.T) {
 	_, err := dialed.Call(context.Background(), "/echo/echo", nil)
 	must(t, err)
 	<-running
-	dialed.tellAborted(1, "late")
+	dialed.tellAborted(1, "late", nil)
 	_, err = dialed.Call(context.Background(), "/echo/echo", nil) // behind the aborts
 	must(t, err)
 	close(release)

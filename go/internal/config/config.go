@@ -183,6 +183,9 @@ type Limits struct {
 	MaxInFlight int `toml:"max_in_flight" json:"maxInFlight" min:"1" max:"1000000"`
 	// MaxQueued is how many bytes of one session may wait to be sent.
 	MaxQueued int `toml:"max_queued" json:"maxQueued" min:"65536" max:"2147483647"`
+	// MaxWaiting is how many requests of this node may wait on one session until the other
+	// side has room for them; 0 refuses them at once.
+	MaxWaiting int `toml:"max_waiting" json:"maxWaiting" min:"0" max:"10000000"`
 	// OpenTimeout is how long a client may take to open its session.
 	OpenTimeout Duration `toml:"open_timeout" json:"openTimeout" min:"10ms" max:"10m"`
 	// PingInterval is how often a silent byte stream is probed.
@@ -230,7 +233,7 @@ func Default() *Config {
 		Limits: Limits{
 			Connections: 10_000, ConnectionsPerAddress: 64, SessionsPerIdentity: 256,
 			FailuresPerConnection: 5, FailuresPerAddress: 30,
-			MaxFrame: 16 << 20, MaxInFlight: 1024, MaxQueued: 64 << 20,
+			MaxFrame: 16 << 20, MaxInFlight: 1024, MaxQueued: 64 << 20, MaxWaiting: 1 << 17,
 			OpenTimeout: Duration(5 * time.Second), PingInterval: Duration(20 * time.Second), DeadAfter: Duration(60 * time.Second),
 		},
 		Log:     Log{Level: "info", Format: "text"},

@@ -14,7 +14,7 @@ import (
 
 // ABIVersion is ALK_ABI_VERSION: the version of the messages, which both sides of a pipe
 // must have in common.
-const ABIVersion = 4
+const ABIVersion = 5
 
 // Invoke carries out a synchronous operation; ok false means that answer is an
 // error object. The caller wipes input and answer.

@@ -37,7 +37,22 @@ type connectOptions struct {
 	Reconnect   *bool    `json:"reconnect"`
 	Agent       string   `json:"agent"`
 	PeerScopes  []string `json:"peerScopes"`
-	Head        int64    `json:"head"` // a server whose operations the connection offers
+	Limits      struct {
+		MaxWaiting *int `json:"maxWaiting"`
+	} `json:"limits"`
+	Head int64 `json:"head"` // a server whose operations the connection offers
+}
+
+// limits gives the limits of the sessions; 0 requests that may wait are none here.
+func (o *connectOptions) limits() call.Limits {
+	var l call.Limits
+	if n := o.Limits.MaxWaiting; n != nil {
+		l.MaxWaiting = *n
+		if *n == 0 {
+			l.MaxWaiting = -1
+		}
+	}
+	return l
 }
 
 // named is what the options of a command name: attachments and handles. It is looked up
@@ -156,7 +171,7 @@ func (e *Environment) connect(ctx context.Context, n int64, ep *endpoint, text [
 		e.mu.Unlock()
 	}
 	cfg := node.ClientConfig{
-		Address: o.Address, Key: key, Token: o.Token, Certificate: o.Certificate, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes,
+		Address: o.Address, Key: key, Token: o.Token, Certificate: o.Certificate, Registry: ep.registry, Insecure: o.Insecure, PeerScopes: o.PeerScopes, Limits: o.limits(),
 		Timeout: milliseconds(o.Timeout), NoReconnect: o.Reconnect != nil && !*o.Reconnect, Agent: o.Agent, Logger: e.logger,
 		AfterBatch: e.queue.wake, OnState: func(s node.State) { e.state(n, s) },
 	}

@@ -33,8 +33,16 @@ func (s sink) Completed() {
 
 func (s sink) Failed(err *call.Error) {
 	s.end()
-	s.env.queue.add(kindError, s.req, err.AppendJSON)
+	s.env.queue.add(kindError, s.req, func(dst []byte) []byte { return appendSent(dst, err, call.Sent(err)) })
 	s.env.queue.wake()
+}
+
+// appendSent appends the error object of a request's end, which says whether the request
+// was sent.
+func appendSent(dst []byte, err *call.Error, sent bool) []byte {
+	dst = err.AppendJSON(dst)
+	dst = append(dst[:len(dst)-1], `,"sent":`...)
+	return append(strconv.AppendBool(dst, sent), '}')
 }
 
 func (s sink) end() {
@@ -85,7 +93,9 @@ func (e *Environment) request(kind call.Kind, f *fields, touched map[*call.Sessi
 	if f.bad {
 		return
 	}
-	fail := func(err error) { e.queue.add(kindError, req, AsError(err).AppendJSON) }
+	fail := func(err error) {
+		e.queue.add(kindError, req, func(dst []byte) []byte { return appendSent(dst, AsError(err), false) })
+	}
 	to, err := e.target(target)
 	if err != nil {
 		fail(err)

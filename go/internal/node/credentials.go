@@ -213,6 +213,10 @@ func newPolicy(cfg *config.Config, home string, files keyFiles, replays *auth.Re
 		credentials.Replays = replays
 	}
 	l := cfg.Limits
+	waiting := l.MaxWaiting
+	if waiting == 0 {
+		waiting = -1 // here 0 is none, not the default
+	}
 	return Policy{
 		Access:   accessRules(cfg),
 		Provider: auth.NewCredentialSet(credentials), AllowAnonymous: cfg.Auth.AllowAnonymous, Drain: max(cfg.Node.Drain.Std(), 1),
@@ -221,7 +225,7 @@ func newPolicy(cfg *config.Config, home string, files keyFiles, replays *auth.Re
 			FailuresPerConnection: l.FailuresPerConnection, FailuresPerAddress: l.FailuresPerAddress,
 		},
 		Limits: call.Limits{
-			MaxFrame: l.MaxFrame, MaxInFlight: l.MaxInFlight, MaxQueued: l.MaxQueued,
+			MaxFrame: l.MaxFrame, MaxInFlight: l.MaxInFlight, MaxQueued: l.MaxQueued, MaxWaiting: waiting,
 			OpenTimeout: l.OpenTimeout.Std(), PingInterval: l.PingInterval.Std(), DeadAfter: l.DeadAfter.Std(),
 		},
 	}, credentials, nil

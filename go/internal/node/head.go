@@ -132,6 +132,8 @@ type Head struct {
 	serving   sync.WaitGroup
 	policy    atomic.Pointer[Policy]
 	gate      *admission.Gate
+	kept      call.Budget  // what the requests of all sessions keep
+	waiting   atomic.Int64 // requests that wait for the nodes at the other sides
 
 	mu       sync.Mutex
 	draining context.Context // bounds the drain; nil until Shutdown
@@ -159,6 +161,7 @@ func Serve(ctx context.Context, cfg HeadConfig) (*Head, error) {
 	}
 	heapFloor()
 	h := &Head{cfg: cfg, id: id, table: table, gate: admission.NewGate(), sessions: map[*Session]struct{}{}}
+	h.kept.SetLimits(cfg.Limits)
 	h.policy.Store(&Policy{Provider: cfg.Provider, AllowAnonymous: cfg.AllowAnonymous, Admission: cfg.Admission, Limits: cfg.Limits, Drain: cfg.Drain})
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	for _, address := range cfg.Listen {
@@ -226,6 +229,7 @@ func (h *Head) serve(conn transport.Conn) {
 	inner, err := frameif.Accept(h.ctx, conn, d, call.Config{
 		Registry: h.cfg.Registry, Limits: policy.Limits, Logger: h.cfg.Logger, AllowAnonymous: policy.AllowAnonymous,
 		Node: principal.EndpointID(h.id), Agent: h.cfg.Agent, Origin: auth.Host(conn.RemoteAddr()), AfterBatch: h.cfg.AfterBatch, Owner: s,
+		Kept: &h.kept, Waiting: &h.waiting,
 	})
 	if err != nil {
 		if call.CodeOf(err) == call.Unauthenticated {

@@ -41,6 +41,7 @@ func (h *Head) SetPolicy(p Policy) (ended int, err error) {
 			return 0, err
 		}
 	}
+	h.kept.SetLimits(p.Limits)
 	h.policy.Store(&p)
 	return h.Recheck(), nil
 }

@@ -98,6 +98,8 @@ func (t *telemetry) follow(h *Head) {
 		return open
 	})
 	t.set.Gauge("alknet_connections", "Connections over networks, those included that are being opened.", func() float64 { return float64(h.gate.Connections()) })
+	t.set.Gauge("alknet_requests_waiting", "Requests to other nodes that wait until those have room.", func() float64 { return float64(h.waiting.Load()) })
+	t.set.Gauge("alknet_requests_kept_bytes", "Bytes that the requests of other nodes keep.", func() float64 { return float64(h.kept.Used()) })
 	t.set.Gauge("alknet_nodes", "Nodes that are registered.", func() float64 { return float64(h.table.Len()) })
 }
 
