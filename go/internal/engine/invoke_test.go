@@ -33,7 +33,7 @@ func TestPanicInAGoroutine(t *testing.T) {
 
 func TestInvoke(t *testing.T) {
 	for _, c := range []struct{ name, input, want, code string }{
-		{"version", "", `"abi":4`, ""},
+		{"version", "", `"abi":5`, ""},
 		{"generateKey", "me", `"privateKey":"-----BEGIN OPENSSH`, ""},
 		{"generateKey", "two\nlines", "", "INVALID_INPUT"},
 		{"parseAddress", "tcp://h:1", `"port":1`, ""},
