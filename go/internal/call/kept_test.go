@@ -195,10 +195,35 @@ func TestQueueDoesNotGrowWithFrames(t *testing.T) {
 			seen++
 		}
 	}
+	send(t, b, wire.Ping, "p", "{}")
+	for env := next(t, at); env.Type != wire.Pong; env = next(t, at) {
+		if env.Type == wire.Credit {
+			credits++
+		}
+	}
 	if credits > 3 {
 		t.Errorf("the credit came in %d frames", credits)
 	}
 	if seen > 1024 {
 		t.Errorf("%d requests were sent while nothing was read", seen)
+	}
+}
+
+// While more than maxQueued bytes wait to be written requests wait, too.
+func TestRequestsWaitForTheWriter(t *testing.T) {
+	a, b := connPair(t)
+	let := make(chan struct{})
+	s, err := Accept(context.Background(), slowLink{tcpLink{a}, let}, Config{Registry: NewRegistry(), KeyProven: true, Limits: Limits{MaxQueued: 1 << 16}})
+	must(t, err)
+	t.Cleanup(func() { b.Close(); s.Close("test over") })
+	ask(s, "/a/b", `"`+strings.Repeat("x", 1<<17)+`"`, Options{})
+	ask(s, "/a/b", "2", Options{})
+	if waiting, flight, _ := s.waits(); waiting != 1 || flight != 1 {
+		t.Errorf("%d wait, %d were sent", waiting, flight)
+	}
+	close(let)
+	frames := wire.NewReader(b, 0)
+	for range 2 {
+		next(t, frames)
 	}
 }
