@@ -40,7 +40,7 @@ var layers = [][]string{
 	{"internal/principal", "secret"},
 	{"internal/wire", "internal/config", "internal/audit", "internal/metrics", "internal/trace", "internal/systemd"},
 	{"internal/schema"},
-	{"internal/atomicfile", "internal/ecmascript", "internal/strictjson"},
+	{"internal/atomicfile", "internal/ecmascript", "internal/share", "internal/strictjson"},
 }
 
 // mayImport lists what each package may import of ours: less than its layer allows. A
@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"internal/atomicfile":  {},
 	"internal/ecmascript":  {},
 	"internal/schema":      {"internal/ecmascript", "internal/strictjson"},
+	"internal/share":       {},
 	"internal/strictjson":  {},
 	"internal/wire":        {},
 	"secret":               {}, // imports nothing of ours
@@ -66,8 +67,8 @@ var mayImport = map[string][]string{
 	"internal/frameif":     {"internal/auth", "internal/call", "internal/principal", "internal/transport"},
 	"internal/route":       {"internal/auth", "internal/call", "internal/strictjson"},
 	"internal/service":     {"internal/admission", "internal/atomicfile", "internal/auth", "internal/call", "internal/principal", "internal/transport"},
-	"internal/fileop":      {"internal/call", "internal/strictjson"},
-	"internal/execop":      {"internal/call"},
+	"internal/fileop":      {"internal/call", "internal/share", "internal/strictjson"},
+	"internal/execop":      {"internal/call", "internal/share"},
 	"internal/node":        {"internal/admission", "internal/atomicfile", "internal/audit", "internal/auth", "internal/call", "internal/config", "internal/credential", "internal/frameif", "internal/metrics", "internal/principal", "internal/route", "secret", "internal/service", "internal/strictjson", "internal/trace", "internal/transport"},
 	root:                   {"internal/auth", "internal/call", "internal/principal", "internal/transport", "internal/node"},
 	"internal/engine":      {"internal/auth", "internal/call", "internal/config", "internal/credential", "internal/node", "internal/principal", "secret", "internal/strictjson", "internal/transport", "internal/wire"},

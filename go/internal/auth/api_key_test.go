@@ -89,7 +89,7 @@ func TestReplays(t *testing.T) {
 		use(early, want)
 		use(token(key, now), "")
 	}
-	if n := len(window.young) + len(window.old); n > 40 {
+	if n := len(window.young.tokens) + len(window.old.tokens); n > 40 {
 		t.Errorf("%d tokens are remembered", n)
 	}
 	var taken atomic.Int32
@@ -111,13 +111,13 @@ func TestReplays(t *testing.T) {
 func TestReplayWindowIsBounded(t *testing.T) {
 	var w ReplayWindow
 	var token Token
-	for i := range maxReplays {
-		token.raw[40], token.raw[41], token.raw[42] = byte(i), byte(i>>8), byte(i>>16)
+	for i := range maxReplays { // as many keys as the window has parts
+		token.raw[0], token.raw[40], token.raw[41] = byte(i/maxReplaysOfKey), byte(i), byte(i>>8)
 		if reason := w.take(token, 1000); reason != "" {
 			t.Fatalf("token %d: %s", i, reason)
 		}
 	}
-	token.raw[0] = 1
+	token.raw[0] = 255
 	if reason := w.take(token, 1000); reason != "replay-window-full" {
 		t.Errorf("one more: %q", reason)
 	}
@@ -126,6 +126,34 @@ func TestReplayWindowIsBounded(t *testing.T) {
 	}
 	if reason := w.take(token, 1000+4*tokenWindow); reason != "" {
 		t.Errorf("when the others have expired: %q", reason)
+	}
+}
+
+// A key has its part of the window, in both generations together, and no more.
+func TestReplayWindowHasParts(t *testing.T) {
+	var w ReplayWindow
+	token := func(key byte, i int) (t Token) {
+		t.raw[0], t.raw[40], t.raw[41] = key, byte(i), byte(i>>8)
+		return t
+	}
+	for i := range maxReplaysOfKey {
+		now := int64(10_000)
+		if i >= maxReplaysOfKey/2 {
+			now += 2 * tokenWindow // the next generation
+		}
+		if reason := w.take(token(1, i), now); reason != "" {
+			t.Fatalf("token %d: %s", i, reason)
+		}
+	}
+	now := int64(10_000 + 2*tokenWindow)
+	if reason := w.take(token(1, maxReplaysOfKey), now); reason != "replay-window-full" {
+		t.Errorf("one more of the same key: %q", reason)
+	}
+	if reason := w.take(token(2, 0), now); reason != "" {
+		t.Errorf("one of another key: %q", reason)
+	}
+	if reason := w.take(token(1, maxReplaysOfKey), now+2*tokenWindow); reason != "" {
+		t.Errorf("once half of them have expired: %q", reason)
 	}
 }
 

@@ -77,6 +77,15 @@ func (r *Request) Input() json.RawMessage { return r.params.input }
 // caller.
 func (r *Request) Identity() *auth.Identity { return r.identity }
 
+// CallerID is the id of who is calling, "" of all that are anonymous: what a limit that
+// callers share counts by.
+func (r *Request) CallerID() string {
+	if r.identity == nil {
+		return ""
+	}
+	return r.identity.ID
+}
+
 // ForwardedFor returns the identity on whose behalf a head that this node has pinned
 // passed the request on; ok is false when nobody did. It is Identity then.
 func (r *Request) ForwardedFor() (id *auth.Identity, ok bool) {

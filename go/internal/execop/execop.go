@@ -25,12 +25,13 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/share"
 )
 
 // Config configures a Runner. The zero value means the defaults.
 type Config struct {
-	// MaxAtOnce is how many programs may run at the same time; one more is
-	// RESOURCE_EXHAUSTED: 0 means four for each CPU.
+	// MaxAtOnce is how many programs may run at the same time, of which each caller has a
+	// share; one more is RESOURCE_EXHAUSTED: 0 means four for each CPU.
 	MaxAtOnce int
 	// MaxOutput is how much a query or a mutation may write, and how long a line of a
 	// subscription may be, in bytes: 0 means 8 MiB.
@@ -44,7 +45,7 @@ type Config struct {
 // Runner runs the programs of a worker. It is safe for concurrent use.
 type Runner struct {
 	cfg     Config
-	running chan struct{}
+	running *share.Places
 }
 
 // New makes a Runner.
@@ -55,7 +56,7 @@ func New(cfg Config) *Runner {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{cfg: cfg, running: make(chan struct{}, cfg.MaxAtOnce)}
+	return &Runner{cfg: cfg, running: share.New(cfg.MaxAtOnce)}
 }
 
 // Failed is the code of a program that ended with another status than 0 and did not

@@ -199,6 +199,35 @@ func TestLimitsAndLog(t *testing.T) {
 	}
 }
 
+// answer is a call.Sink for one answer.
+type answer chan *call.Error
+
+func (a answer) Responded([]byte)       { a <- nil }
+func (a answer) Event([]byte)           {}
+func (a answer) Completed()             { a <- nil }
+func (a answer) Failed(err *call.Error) { a <- err }
+
+// One caller's programs leave room for those of others.
+func TestCallersShareThePrograms(t *testing.T) {
+	w := start(t, Config{MaxAtOnce: 4}, "x:*")
+	w.script(t, "/x/wait", call.TypeSubscription, "echo 1; exec sleep 1000")
+	w.script(t, "/x/quick", "", "echo 1")
+	for range 3 {
+		sub, err := w.session.Subscribe(context.Background(), "/x/wait", nil)
+		must(t, err)
+		t.Cleanup(sub.Close)
+		_, err = sub.Next(context.Background()) // it runs
+		must(t, err)
+	}
+	_, err := w.call("/x/quick", nil)
+	wantCode(t, err, call.ResourceExhausted)
+	other := make(answer, 1)
+	w.registry.Start(call.Single, "/x/quick", nil, &call.Options{}, &auth.Identity{ID: "other", Scopes: []string{"x:*"}}, nil, other)
+	if err := <-other; err != nil {
+		t.Errorf("another caller's program: %v", err)
+	}
+}
+
 func TestSubscriptions(t *testing.T) {
 	w := start(t, Config{MaxOutput: 100}, "x:*")
 	w.script(t, "/x/count", call.TypeSubscription, `i=0; while [ $i -lt 3000 ]; do echo $i; i=$((i+1)); done`)

@@ -34,13 +34,12 @@ type run struct {
 // wait.
 func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 	r := p.runner
-	select {
-	case r.running <- struct{}{}:
-	default:
-		return nil, call.Errorf(call.ResourceExhausted, "%d programs run on this node: try again when one has ended", cap(r.running))
+	caller := req.CallerID()
+	if !r.running.TryTake(caller) {
+		return nil, call.Errorf(call.ResourceExhausted, "this caller has its share of the %d programs that run on this node at once: try again when one has ended", r.running.Size())
 	}
 	fail := func(err error) (*run, error) {
-		<-r.running
+		r.running.Give(caller)
 		return nil, fmt.Errorf("start %s: %w", p.path, err)
 	}
 	given, err := p.openCredentials(ctx, req)
@@ -76,7 +75,7 @@ func (p *program) start(ctx context.Context, req *call.Request) (*run, error) {
 		s.err = s.reap()
 		given.ended()
 		stderr.flush()
-		<-r.running
+		r.running.Give(caller)
 		close(s.over)
 	}()
 	go s.follow(ctx)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
+	"github.com/alkdev/alknet/go/internal/share"
 )
 
 // Config configures a Folder. Path is required.
@@ -48,7 +49,7 @@ const NoSuchFile call.Code = "NO_SUCH_FILE"
 type Folder struct {
 	root    *os.Root
 	cfg     Config
-	holding chan struct{}
+	holding *share.Places
 }
 
 // Open opens the folder. Close it when nothing is offered any more.
@@ -60,7 +61,7 @@ func Open(cfg Config) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the folder to offer: %w", err)
 	}
-	return &Folder{root: root, cfg: cfg, holding: make(chan struct{}, cfg.MaxAtOnce)}, nil
+	return &Folder{root: root, cfg: cfg, holding: share.New(cfg.MaxAtOnce)}, nil
 }
 
 // Close releases the folder; requests that come after it fail.
@@ -119,14 +120,13 @@ func within(name string) (string, error) {
 	return name, nil
 }
 
-// hold waits until the contents of one more file may be held.
-func (f *Folder) hold(ctx context.Context) (release func(), err error) {
-	select {
-	case f.holding <- struct{}{}:
-		return func() { <-f.holding }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+// hold waits until the contents of one more file may be held for the caller.
+func (f *Folder) hold(ctx context.Context, req *call.Request) (release func(), err error) {
+	caller := req.CallerID()
+	if err := f.holding.Take(ctx, caller); err != nil {
+		return nil, err
 	}
+	return func() { f.holding.Give(caller) }, nil
 }
 
 // open opens a regular file, without waiting for whoever is at the other end of a pipe.

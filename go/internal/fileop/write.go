@@ -35,7 +35,7 @@ func (f *Folder) write(ctx context.Context, req *call.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := f.hold(ctx)
+	release, err := f.hold(ctx, req)
 	if err != nil {
 		return nil, err
 	}
