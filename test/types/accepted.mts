@@ -5,7 +5,7 @@ import alknet, {
 } from 'alknet';
 
 const key = generateKey('laptop');
-const server = await serve({ listen: ['127.0.0.1:0'], authorizedKeys: [key.publicKey], limits: { maxInFlight: 10 }, signal: AbortSignal.timeout(1000) });
+const server = await serve({ listen: ['127.0.0.1:0'], authorizedKeys: [key.publicKey], limits: { maxInFlight: 10, maxWaiting: 0 }, signal: AbortSignal.timeout(1000) });
 await server.handle<{ a: number; b: number }, number>({
   name: '/math/add', inputSchema: { type: 'object' }, accessControl: { requiredScopes: ['math'] }, visibility: 'external',
 }, ({ a, b }, context: Context) => (context.signal.aborted ? 0 : a + b));
@@ -23,7 +23,9 @@ server.on('session', (session) => { const id: string | undefined = session.ident
 server.on('sessionClosed', (_session, error) => { const code: string | undefined = error?.code; void code; });
 server.on('handlerError', (error: unknown, operation: string) => { void error; void operation; });
 
-await using connection = await connect(server.address, { key: Buffer.from(key.privateKey), reconnect: false });
+await using connection = await connect(server.address, { key: Buffer.from(key.privateKey), reconnect: false, limits: { maxWaiting: 100 } });
+const fate = (error: AlknetError): boolean | undefined => error.sent;
+void fate;
 const sum = await connection.call<number>('/math/add', { a: 1, b: 2 }, { timeout: 1000, metadata: { trace: '1' } });
 sum.toFixed();
 const numbers: Subscription<number> = connection.subscribe<number>('/math/count', { to: 3 }, { window: 16, idleTimeout: 1000 });
