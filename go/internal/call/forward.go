@@ -70,7 +70,7 @@ func (f *forward) start(b *batch) {
 	target := f.remote.session
 	p := &r.params
 	size := len(p.input)
-	f.out.size = counted(p.input, p.metadata, identity)
+	f.out.size = sizeOf(p.input, p.metadata, identity)
 	build := func(dst []byte) []byte { return f.appendRequest(dst, identity) }
 	r.mu.Lock()
 	if r.ended { // aborted while its token was verified

@@ -32,13 +32,12 @@ type outgoing struct {
 	sink    Sink
 	relay   *forward // in place of sink
 	caller  *caller  // whose request it is
-	size    int      // bytes that it counts against the peer's maxQueued
-	wait    *waiting // while it waits to be sent; guarded by session.mu
-	grant   int      // credit to give with the next batch; guarded by session.out.mu
+	wait    *waiting // of one that has to wait; guarded by session.mu
 	timer   *time.Timer
-	frame   sync.Mutex // held while its frame is queued after it has waited
+	size    int32      // bytes that it counts against the peer's maxQueued: no more than a frame
+	grant   int32      // credit to give with the next batch; guarded by session.out.mu
+	room    int32      // events that the other side may still send; guarded by mu
 	mu      sync.Mutex // serializes events with each other and with the end
-	room    int        // events that the other side may still send; guarded by mu
 }
 
 // Outgoing is a request under way, for its caller. The zero value is one that has
@@ -91,9 +90,9 @@ func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options
 	if opts.metadata == nil && len(opts.Metadata) > 0 {
 		opts.metadata = appendTextMap(nil, opts.Metadata)
 	}
-	o.size = counted(input, opts.metadata, opts.forwarded)
+	o.size = sizeOf(input, opts.metadata, opts.forwarded)
 	window := opts.window(kind)
-	o.room = window
+	o.room = int32(window)
 	now, err := s.begin(o, opts.Deadline)
 	fits := true
 	switch {
@@ -124,6 +123,11 @@ func (s *Session) Start(kind Kind, operation string, input []byte, opts *Options
 // that may be large, as they stand in the frame.
 func counted(input, metadata, forwarded []byte) int {
 	return max(len(input), len("null")) + len(metadata) + len(forwarded)
+}
+
+// sizeOf is counted for a request of ours; what is larger than any frame is never sent.
+func sizeOf(input, metadata, forwarded []byte) int32 {
+	return int32(min(counted(input, metadata, forwarded), wire.MaxMaxFrame))
 }
 
 // begin enters a request that is about to be sent, and then now is true; or takes its
@@ -216,8 +220,10 @@ func (o *outgoing) drop(reason string) {
 func (o *outgoing) withdraw(reason string) (live, sent bool) {
 	s := o.session
 	s.mu.Lock()
-	if o.wait != nil {
+	w := o.wait
+	if w != nil && !w.sent {
 		s.pull(o)
+		w.payload = nil
 		s.mu.Unlock()
 		s.pump(nil) // it may have been the one that did not fit
 		return true, false
@@ -228,8 +234,10 @@ func (o *outgoing) withdraw(reason string) (live, sent bool) {
 	}
 	s.mu.Unlock()
 	if live {
-		o.frame.Lock() // its frame goes first: see pump
-		o.frame.Unlock()
+		if w != nil {
+			w.frame.Lock() // its frame goes first: see pump
+			w.frame.Unlock()
+		}
 		s.tellAborted(o.id, reason, o)
 	}
 	return live, true
@@ -240,11 +248,16 @@ func (o *outgoing) Credit(n int) {
 	s := o.session
 	s.mu.Lock()
 	live := o.id != 0 && s.outgoing[o.id] == o
-	if o.wait != nil {
-		o.wait.credit = min(o.wait.credit+n, MaxWindow) // it follows the request
+	w := o.wait
+	if w != nil && !w.sent {
+		w.credit = min(w.credit+n, MaxWindow) // it follows the request
 	}
 	s.mu.Unlock()
 	if live {
+		if w != nil {
+			w.frame.Lock() // as in withdraw
+			w.frame.Unlock()
+		}
 		o.credit(n)
 		s.out.kick()
 	}
@@ -253,7 +266,7 @@ func (o *outgoing) Credit(n int) {
 // credit grants n more events with the next batch.
 func (o *outgoing) credit(n int) {
 	o.mu.Lock()
-	o.room = min(o.room+n, MaxWindow)
+	o.room = int32(min(int(o.room)+n, MaxWindow))
 	o.mu.Unlock()
 	o.session.out.addCredit(o, n)
 }

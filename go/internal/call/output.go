@@ -88,7 +88,7 @@ func (o *output) addCredit(to *outgoing, n int) {
 		if to.grant == 0 {
 			o.credit = append(o.credit, to)
 		}
-		to.grant = min(to.grant+n, MaxWindow)
+		to.grant = int32(min(int(to.grant)+n, MaxWindow))
 	}
 	o.mu.Unlock()
 }

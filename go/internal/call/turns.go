@@ -1,6 +1,7 @@
 package call
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -54,7 +55,9 @@ type waiting struct {
 	payload    []byte // of its frame, without the timeout and the last brace
 	deadline   time.Time
 	since      time.Time
-	credit     int // given meanwhile
+	credit     int        // given meanwhile
+	sent       bool       // it waits no more: sent, or taken back
+	frame      sync.Mutex // held while its frame is queued
 	next, prev *outgoing
 }
 
@@ -97,7 +100,7 @@ func (s *Session) room(o *outgoing) room {
 	free := peer.MaxInFlight - t.flight
 	switch {
 	case free <= 0,
-		t.bytes > 0 && t.bytes+o.size > peer.MaxQueued,
+		t.bytes > 0 && t.bytes+int(o.size) > peer.MaxQueued,
 		s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
 		return full
 	case o.caller == &t.own:
@@ -110,7 +113,7 @@ func (s *Session) room(o *outgoing) room {
 			return shareFull
 		}
 	}
-	if c.bytes > 0 && c.bytes+o.size > 3*(peer.MaxQueued-t.bytes-o.size) {
+	if c.bytes > 0 && c.bytes+int(o.size) > 3*(peer.MaxQueued-t.bytes-int(o.size)) {
 		return shareFull
 	}
 	return fits
@@ -124,18 +127,18 @@ func (s *Session) enter(o *outgoing) {
 	s.outgoing[o.id] = o
 	t := &s.turns
 	t.flight++
-	t.bytes += o.size
+	t.bytes += int(o.size)
 	o.caller.flight++
-	o.caller.bytes += o.size
+	o.caller.bytes += int(o.size)
 }
 
 // leave ends the counting of a request that was sent. Called with s.mu held.
 func (s *Session) leave(o *outgoing) {
 	t := &s.turns
 	t.flight--
-	t.bytes -= o.size
+	t.bytes -= int(o.size)
 	o.caller.flight--
-	o.caller.bytes -= o.size
+	o.caller.bytes -= int(o.size)
 	t.forget(o.caller)
 }
 
@@ -148,7 +151,7 @@ func (s *Session) mayWait(o *outgoing) *Error {
 		return Errorf(ResourceExhausted, "%d requests to the peer are unanswered, with inputs of %d bytes, and none may wait (limits.maxWaiting)", t.flight, t.bytes)
 	case t.waiting >= limits.MaxWaiting:
 		return Errorf(ResourceExhausted, "%d requests wait for the peer (limits.maxWaiting)", t.waiting)
-	case o.relay == nil && t.ownBytes > 0 && t.ownBytes+o.size > limits.MaxQueued:
+	case o.relay == nil && t.ownBytes > 0 && t.ownBytes+int(o.size) > limits.MaxQueued:
 		return Errorf(ResourceExhausted, "inputs of %d bytes wait for the peer (limits.maxQueued)", t.ownBytes)
 	}
 	s.countWaiting(o, 1)
@@ -161,7 +164,7 @@ func (s *Session) countWaiting(o *outgoing, n int) {
 	t.waiting += n
 	o.caller.waiting += n
 	if o.relay == nil { // the inputs of forwarded ones count where they came from
-		t.ownBytes += n * o.size
+		t.ownBytes += n * int(o.size)
 	}
 	t.some.Store(t.waiting > 0)
 	if w := s.cfg.Waiting; w != nil {
@@ -194,7 +197,7 @@ func (s *Session) push(o *outgoing, w *waiting) {
 // pull takes a request out of its queue, wherever it stands. Called with s.mu held.
 func (s *Session) pull(o *outgoing) *waiting {
 	t, c, w := &s.turns, o.caller, o.wait
-	o.wait = nil
+	w.sent = true
 	if w.prev == nil {
 		c.first = w.next
 	} else {
@@ -215,6 +218,7 @@ func (s *Session) pull(o *outgoing) *waiting {
 		c.prev.next, c.next.prev = c.next, c.prev
 		c.next, c.prev = nil, nil
 	}
+	w.next, w.prev = nil, nil
 	if t.ring == nil && t.late != nil {
 		t.late.Stop()
 		t.late = nil
@@ -259,10 +263,11 @@ func (s *Session) pump(b *batch) {
 	for o := s.nextTurn(); o != nil; o = s.nextTurn() {
 		w := s.pull(o)
 		s.enter(o)
-		o.frame.Lock() // what stops it waits until its frame is queued: see tellAborted
+		w.frame.Lock() // what stops it waits until its frame is queued: see tellAborted
 		s.mu.Unlock()
 		out := s.sendWaited(o, w)
-		o.frame.Unlock()
+		w.payload = nil
+		w.frame.Unlock()
 		if w.credit > 0 {
 			o.credit(w.credit)
 		}
@@ -280,7 +285,7 @@ func (s *Session) pump(b *batch) {
 	}
 }
 
-// sendWaited queues the frame of a request that has waited. Called with o.frame held.
+// sendWaited queues the frame of a request that has waited. Called with w.frame held.
 func (s *Session) sendWaited(o *outgoing, w *waiting) *output {
 	out, _ := s.sendRequest(o, len(w.payload), func(dst []byte) []byte {
 		return closeRequest(append(dst, w.payload...), w.deadline)
@@ -298,7 +303,7 @@ const largestTimeout = len(`,"timeout":9223372036854}`)
 // wait has a request wait whose place mayWait has taken. build appends the payload
 // without its last brace. The caller sees to pump: there may be room meanwhile.
 func (s *Session) wait(o *outgoing, deadline time.Time, build func(dst []byte) []byte) (err *Error, fits bool) {
-	w := &waiting{payload: build(make([]byte, 0, o.size+256)), deadline: deadline}
+	w := &waiting{payload: build(make([]byte, 0, int(o.size)+256)), deadline: deadline}
 	s.mu.Lock()
 	err, fits = s.cannotStart(), !s.oversized(len(w.payload)+largestTimeout)
 	if err != nil || !fits {
@@ -317,7 +322,7 @@ func (s *Session) drainWaiting() []*outgoing {
 	all := make([]*outgoing, 0, s.turns.waiting)
 	for s.turns.ring != nil {
 		o := s.turns.ring.first
-		s.pull(o)
+		s.pull(o).payload = nil
 		all = append(all, o)
 	}
 	return all

@@ -78,13 +78,17 @@ func (e *Environment) handle(f *fields) {
 
 // deliver hands a request to JavaScript.
 func (e *Environment) deliver(n int64, r *call.Request) {
+	if e.queue.full() {
+		r.Fail(call.Errorf(call.ResourceExhausted, "the handlers of this node are behind: try again later"))
+		return
+	}
 	id := e.incoming.add(&incoming{r})
 	var announced sync.Mutex // credit is not told of before the request
 	announced.Lock()
 	room, windowed := r.OnCredit(func(credit int) {
 		announced.Lock()
 		defer announced.Unlock()
-		e.queue.add(kindCredit, id, func(dst []byte) []byte { return strconv.AppendInt(dst, int64(credit), 10) })
+		e.queue.addCredit(id, credit)
 		e.queue.wake()
 	})
 	told, err := json.Marshal(contextOf(r, room, windowed))

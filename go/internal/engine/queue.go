@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"sync"
+
+	"github.com/alkdev/alknet/go/internal/call"
 )
 
 // The kinds of completions; docs/ABI.md lists what each carries.
@@ -33,11 +35,13 @@ const (
 // begins to have some.
 type queue struct {
 	mu     sync.Mutex
-	buf    []byte // "kind,handle,payload," after each other
-	ends   []int  // where each completion ends in buf
-	start  int    // what was polled of buf already
-	first  int    // index into ends of the first one that waits
-	awake  bool   // wake was called, and the queue was not empty since
+	buf    []byte        // "kind,handle,payload," after each other
+	ends   []int         // where each completion ends in buf
+	credit map[int64]int // to tell of with the next poll, by incoming request
+	order  []int64       // of those requests
+	start  int           // what was polled of buf already
+	first  int           // index into ends of the first one that waits
+	awake  bool          // wake was called, and the queue was not empty since
 	closed bool
 	wakeUp func()
 }
@@ -53,10 +57,58 @@ func (q *queue) add(kind int, handle int64, build func(dst []byte) []byte) {
 	if q.closed {
 		return
 	}
+	if kind == kindCancelled || kind == kindSettled {
+		delete(q.credit, handle) // its number may soon be another request's
+	}
+	q.append(kind, handle, build)
+}
+
+// addCredit tells of credit for an incoming request. What comes until the next poll is
+// one completion: a caller's frames do not make the queue grow.
+func (q *queue) addCredit(handle int64, n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return
+	}
+	if q.credit == nil {
+		q.credit = map[int64]int{}
+	}
+	before, waits := q.credit[handle]
+	if !waits {
+		q.order = append(q.order, handle)
+	}
+	q.credit[handle] = min(before+n, call.MaxWindow)
+}
+
+// grant queues the credit. Called with q.mu held.
+func (q *queue) grant() {
+	for _, handle := range q.order {
+		if n := q.credit[handle]; n > 0 { // else it has ended, or was ahead in the order
+			delete(q.credit, handle)
+			q.append(kindCredit, handle, func(dst []byte) []byte { return strconv.AppendInt(dst, int64(n), 10) })
+		}
+	}
+	q.order = q.order[:0]
+}
+
+// append queues a completion. Called with q.mu held.
+func (q *queue) append(kind int, handle int64, build func(dst []byte) []byte) {
 	q.buf = append(strconv.AppendInt(q.buf, int64(kind), 10), ',')
 	q.buf = append(strconv.AppendInt(q.buf, handle, 10), ',')
 	q.buf = append(build(q.buf), ',')
 	q.ends = append(q.ends, len(q.buf))
+}
+
+// maxQueue is how many bytes may wait for JavaScript before requests of other nodes are
+// rejected: while it is busy, requests that are sent and stopped in turn would add up.
+const maxQueue = 64 << 20
+
+// full reports whether JavaScript has more to read than it should be given.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.buf)-q.start > maxQueue
 }
 
 func (q *queue) addRaw(kind int, handle int64, payload []byte) {
@@ -68,7 +120,7 @@ func (q *queue) addRaw(kind int, handle int64, payload []byte) {
 func (q *queue) wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed || q.awake || q.first == len(q.ends) {
+	if q.closed || q.awake || q.first == len(q.ends) && len(q.order) == 0 {
 		return
 	}
 	q.awake = true
@@ -87,6 +139,9 @@ type Batch struct {
 func (q *queue) take(dst []byte) Batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.order) > 0 {
+		q.grant()
+	}
 	if q.first == len(q.ends) {
 		q.awake = false
 		return Batch{}
@@ -135,6 +190,7 @@ func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
 	q.buf, q.ends, q.start, q.first = nil, nil, 0, 0
+	q.credit, q.order = nil, nil
 	q.mu.Unlock()
 }
 

@@ -41,6 +41,45 @@ func must(t testing.TB, err error) {
 	}
 }
 
+// Credit that comes before a poll is one completion a request, behind the request itself;
+// what has ended gets none.
+func TestQueueMergesCredit(t *testing.T) {
+	woken := 0
+	q := &queue{wakeUp: func() { woken++ }}
+	q.addRaw(kindRequest, 1, []byte("[]"))
+	for range 1000 {
+		q.addCredit(1, 2)
+		q.addCredit(2, 1)
+	}
+	q.addCredit(3, 9)
+	q.addRaw(kindCancelled, 3, []byte("{}"))
+	q.addCredit(4, 1)
+	q.addRaw(kindSettled, 4, []byte("null"))
+	q.addRaw(kindRequest, 4, []byte("[]")) // its number again
+	dst := make([]byte, 1000)
+	want := "[{7 1 []} {8 3 {}} {16 4 null} {7 4 []} {9 1 2000} {9 2 1000}]"
+	if got := fmt.Sprint(decode(t, dst[:q.take(dst).Length])); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if q.wake(); woken != 0 {
+		t.Error("woken for nothing")
+	}
+	q.addCredit(2, 1)
+	if q.wake(); woken != 1 {
+		t.Error("not woken for credit alone")
+	}
+	if got := fmt.Sprint(decode(t, dst[:q.take(dst).Length])); got != "[{9 2 1}]" {
+		t.Error(got)
+	}
+	if q.full() {
+		t.Error("an empty queue is full")
+	}
+	q.addRaw(kindRequest, 1, make([]byte, maxQueue+1))
+	if !q.full() {
+		t.Error("a queue of 64 MiB is not full")
+	}
+}
+
 func TestQueueGivesWhatFits(t *testing.T) {
 	q := &queue{wakeUp: func() {}}
 	var want []completion

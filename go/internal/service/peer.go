@@ -24,6 +24,7 @@ type peer struct {
 	mu       sync.Mutex
 	closing  bool
 	requests map[uint64]*incoming
+	held     int           // bytes of their inputs and metadata
 	empty    chan struct{} // closed when requests becomes empty; nil unless somebody waits
 }
 
@@ -32,6 +33,7 @@ type incoming struct {
 	peer   *peer
 	id     uint64
 	stream bool
+	held   int // bytes that count against maxHeld
 
 	mu      sync.Mutex
 	out     call.Outgoing // of an operation
@@ -80,7 +82,7 @@ func (p *peer) requested(m message) error {
 	if err := decoding.Unmarshal(m.Body, &body); err != nil {
 		return fmt.Errorf("%w: a malformed request", errProtocol)
 	}
-	r := &incoming{peer: p, id: m.ID, stream: body.Stream}
+	r := &incoming{peer: p, id: m.ID, stream: body.Stream, held: body.size()}
 	ctx := p.link.ctx
 	deadline := body.deadline()
 	if !deadline.IsZero() {
@@ -100,6 +102,19 @@ func (p *peer) requested(m message) error {
 	return nil
 }
 
+// maxHeld is how many bytes the requests of one connection may keep together, or one of
+// any size.
+const maxHeld = 64 << 20
+
+// size is what a request keeps, in bytes.
+func (b *requestBody) size() int {
+	n := len(b.Operation) + len(b.Input) + len(b.Parent)
+	for k, v := range b.Metadata {
+		n += len(k) + len(v)
+	}
+	return n
+}
+
 // remember enters a request, or says why it is refused.
 func (p *peer) remember(r *incoming) *call.Error {
 	p.mu.Lock()
@@ -111,10 +126,16 @@ func (p *peer) remember(r *incoming) *call.Error {
 		return call.Errorf(call.Conflict, "a request with this id is still open")
 	case len(p.requests) >= limit:
 		return call.Errorf(call.ResourceExhausted, "%d requests to this service are in flight: wait for an answer", limit)
+	case p.held > 0 && p.held+r.held > maxHeld:
+		return call.Errorf(call.ResourceExhausted, "the inputs of the requests to this service have %d bytes: wait for an answer", p.held)
 	}
+	p.held += r.held
 	p.requests[r.id] = r
 	return nil
 }
+
+// maxIdle is the longest idle timeout, in ms: a year. A larger one could be no time.
+const maxIdle = 366 * 24 * 60 * 60 * 1000
 
 // operation has the registry answer a request.
 func (p *peer) operation(r *incoming, body requestBody, deadline time.Time) {
@@ -125,6 +146,9 @@ func (p *peer) operation(r *incoming, body requestBody, deadline time.Time) {
 		return
 	case !p.identity.HasScope(ScopeOperations):
 		r.Failed(call.Errorf(call.Forbidden, "this node may not invoke operations of the service: its key needs the scope %s there", ScopeOperations))
+		return
+	case body.Idle < 0 || body.Idle > maxIdle:
+		r.Failed(call.Errorf(call.InvalidInput, "the idle timeout is %d ms: 0, which is none, to %d are taken", body.Idle, maxIdle))
 		return
 	case !ok || !json.Valid(input):
 		r.Failed(call.Errorf(call.InvalidInput, "the input is not JSON"))
@@ -250,6 +274,7 @@ func (r *incoming) end() bool {
 	p := r.peer
 	p.mu.Lock()
 	delete(p.requests, r.id)
+	p.held -= r.held
 	if len(p.requests) == 0 && p.empty != nil {
 		close(p.empty)
 		p.empty = nil

@@ -310,6 +310,27 @@ func TestLossAndReturn(t *testing.T) {
 	}
 }
 
+// What the requests of one connection keep is bounded, and one of any size fits.
+func TestRequestsKeepLittle(t *testing.T) {
+	p := &peer{server: &Server{cfg: ServerConfig{MaxInFlight: 10}}, requests: map[uint64]*incoming{}}
+	body := requestBody{Operation: "/a/b", Input: make([]byte, 100), Parent: "p", Metadata: map[string]string{"key": "value"}}
+	if body.size() != 4+100+1+8 {
+		t.Errorf("a request keeps %d bytes", body.size())
+	}
+	if err := p.remember(&incoming{peer: p, id: 1, held: maxHeld + 1}); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, p.remember(&incoming{peer: p, id: 2, held: 1}), call.ResourceExhausted)
+	p = &peer{server: p.server, requests: map[uint64]*incoming{}}
+	if err := p.remember(&incoming{peer: p, id: 1, held: maxHeld / 2}); err != nil {
+		t.Error(err)
+	}
+	if err := p.remember(&incoming{peer: p, id: 2, held: maxHeld / 2}); err != nil {
+		t.Error(err)
+	}
+	wantCode(t, p.remember(&incoming{peer: p, id: 3, held: 1}), call.ResourceExhausted)
+}
+
 func TestLimits(t *testing.T) {
 	started := make(chan struct{}, 8)
 	registry := call.NewRegistry()
