@@ -39,20 +39,23 @@ func (b *Budget) SetLimits(limits Limits) {
 	b.limit.Store(nodeShare * int64(limits.withDefaults().MaxQueued))
 }
 
-// Take takes n bytes, or none of them and reports false.
-func (b *Budget) Take(n int) bool {
-	if b == nil || b.used.Add(int64(n)) <= b.limit.Load() {
+// uncounted is what each session may keep beside the budget, in bytes: small requests,
+// which are most, then cost no access to what all sessions share.
+const uncounted = 4 << 10
+
+// change counts that a session keeps to bytes in place of from, or does nothing and
+// reports false where that is too much.
+func (b *Budget) change(from, to int) bool {
+	from, to = max(from, uncounted), max(to, uncounted)
+	if b == nil || from == to {
 		return true
 	}
-	b.used.Add(int64(-n))
-	return false
-}
-
-// Give gives n bytes back.
-func (b *Budget) Give(n int) {
-	if b != nil {
-		b.used.Add(int64(-n))
+	n := int64(to - from)
+	if b.used.Add(n) <= b.limit.Load() || n < 0 {
+		return true
 	}
+	b.used.Add(-n)
+	return false
 }
 
 // Used returns how many bytes are taken.

@@ -85,10 +85,10 @@ func (s *Session) remember(r *Request) *Error {
 		return Errorf(ResourceExhausted, "%d bytes wait to be read: read the answers first", s.queued.Load())
 	case s.held > 0 && s.held+r.held > s.cfg.Limits.MaxQueued:
 		return Errorf(ResourceExhausted, "the inputs of this session's requests in flight have %d bytes: wait for an answer", s.held)
-	case !s.cfg.Kept.Take(r.held):
+	case !s.cfg.Kept.change(s.held, s.held+r.held):
 		return Errorf(ResourceExhausted, "the inputs of all requests to this node take too much memory: try again later")
 	case s.early.has(r.id):
-		s.cfg.Kept.Give(r.held)
+		s.cfg.Kept.change(s.held+r.held, s.held)
 		return Errorf(Aborted, "the request was stopped before it arrived")
 	}
 	s.incoming[r.id] = r
@@ -102,8 +102,8 @@ func (s *Session) forget(r *Request) {
 	s.mu.Lock()
 	if s.incoming[r.id] == r {
 		delete(s.incoming, r.id)
+		s.cfg.Kept.change(s.held, s.held-r.held)
 		s.held -= r.held
-		s.cfg.Kept.Give(r.held)
 	}
 	s.answering++
 	s.mu.Unlock()

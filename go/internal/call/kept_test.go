@@ -74,7 +74,7 @@ func TestFramesAreNotKept(t *testing.T) {
 func TestBudgetOfTheNode(t *testing.T) {
 	var kept Budget
 	kept.SetLimits(Limits{MaxQueued: 1 << 16})
-	input := `{"operationId":"/hang/hang","input":"` + strings.Repeat("x", 60<<10) + `"}`
+	input := `{"operationId":"/hang/hang","input":"` + strings.Repeat("x", 67<<10) + `"}`
 	type peer struct {
 		conn   net.Conn
 		frames *wire.Reader

@@ -343,12 +343,10 @@ func (s *Session) welcomed(payload []byte) *Error {
 	if peer.MaxFrame <= 0 || peer.MaxFrame > wire.MaxMaxFrame {
 		peer.MaxFrame = wire.DefaultMaxFrame
 	}
-	if peer.MaxInFlight = answer.Limits.MaxInFlight; peer.MaxInFlight <= 0 {
-		peer.MaxInFlight = defaultInFlight
-	}
-	if peer.MaxQueued = answer.Limits.MaxQueued; peer.MaxQueued <= 0 {
-		peer.MaxQueued = defaultQueued
-	}
+	told := answer.Limits.withDefaults()
+	s.mu.Lock()
+	s.turns.maxFlight, s.turns.maxBytes = told.MaxInFlight, told.MaxQueued
+	s.mu.Unlock()
 	s.peer.Store(peer)
 	close(s.welcome)
 	return nil

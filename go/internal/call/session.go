@@ -131,12 +131,6 @@ type Peer struct {
 	Agent    string         // its software
 	Identity *auth.Identity // who the other side takes us for (dialling side only)
 	MaxFrame int            // the largest frame body it takes, in bytes
-
-	// MaxInFlight is how many requests of this side it takes at once, and MaxQueued how
-	// many bytes their inputs may have together. What the dialling side takes it does
-	// not say: at least the defaults.
-	MaxInFlight int
-	MaxQueued   int
 }
 
 // stats count what the protocol drops without an answer.
@@ -171,9 +165,10 @@ func newSession(link Link, cfg Config) *Session {
 		outgoing: map[uint64]*outgoing{},
 	}
 	s.reader = wire.NewReader(watched{s}, cfg.Limits.MaxFrame)
-	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame, MaxInFlight: defaultInFlight, MaxQueued: defaultQueued})
+	s.peer.Store(&Peer{MaxFrame: wire.DefaultMaxFrame})
 	s.number = sessions.Add(1)
 	s.turns.patience = patience
+	s.turns.maxFlight, s.turns.maxBytes = defaultInFlight, defaultQueued
 	s.out = newOutput(s, link, nil)
 	s.id.Store(cfg.Identity)
 	s.ctx, s.cancel = context.WithCancel(context.Background())

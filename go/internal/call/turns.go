@@ -20,17 +20,19 @@ const patience = 30 * time.Second
 // node itself is one caller; those whose requests it forwards are the others. All of it
 // is guarded by the session's mu, but for some.
 type turns struct {
-	flight   int // requests that were sent and have not ended
-	bytes    int // of their inputs
-	own      caller
-	callers  map[callerKey]*caller // whose requests are forwarded; nil until there are some
-	ring     *caller               // whose turn is next, of those with requests that wait
-	waiting  int
-	ownBytes int         // of the inputs of the node's own that wait
-	some     atomic.Bool // waiting > 0: read without the lock
-	sending  bool        // a goroutine sends what waits
-	patience time.Duration
-	late     *time.Timer // says in the log that the first one waits; nil when none does
+	maxFlight int // the peer's limits
+	maxBytes  int
+	flight    int // requests that were sent and have not ended
+	bytes     int // of their inputs
+	own       caller
+	callers   map[callerKey]*caller // whose requests are forwarded; nil until there are some
+	ring      *caller               // whose turn is next, of those with requests that wait
+	waiting   int
+	ownBytes  int         // of the inputs of the node's own that wait
+	some      atomic.Bool // waiting > 0: read without the lock
+	sending   bool        // a goroutine sends what waits
+	patience  time.Duration
+	late      *time.Timer // says in the log that the first one waits; nil when none does
 
 }
 
@@ -96,11 +98,11 @@ func (t *turns) forget(c *caller) {
 // room reports whether o may be sent now: by the limits of the peer, by what waits to be
 // written here, and by its caller's share. Called with s.mu held.
 func (s *Session) room(o *outgoing) room {
-	t, peer := &s.turns, s.peer.Load()
-	free := peer.MaxInFlight - t.flight
+	t := &s.turns
+	free := t.maxFlight - t.flight
 	switch {
 	case free <= 0,
-		t.bytes > 0 && t.bytes+int(o.size) > peer.MaxQueued,
+		t.bytes > 0 && t.bytes+int(o.size) > t.maxBytes,
 		s.queued.Load() > int64(s.cfg.Limits.MaxQueued):
 		return full
 	case o.caller == &t.own:
@@ -109,11 +111,11 @@ func (s *Session) room(o *outgoing) room {
 	c := o.caller
 	if c.flight >= minShare {
 		others := t.waiting > c.waiting
-		if free <= minShare || c.flight >= 3*free || others && c.flight >= peer.MaxInFlight/2 {
+		if free <= minShare || c.flight >= 3*free || others && c.flight >= t.maxFlight/2 {
 			return shareFull
 		}
 	}
-	if c.bytes > 0 && c.bytes+int(o.size) > 3*(peer.MaxQueued-t.bytes-int(o.size)) {
+	if c.bytes > 0 && c.bytes+int(o.size) > 3*(t.maxBytes-t.bytes-int(o.size)) {
 		return shareFull
 	}
 	return fits
@@ -128,8 +130,10 @@ func (s *Session) enter(o *outgoing) {
 	t := &s.turns
 	t.flight++
 	t.bytes += int(o.size)
-	o.caller.flight++
-	o.caller.bytes += int(o.size)
+	if c := o.caller; c != &t.own { // the node itself has no share
+		c.flight++
+		c.bytes += int(o.size)
+	}
 }
 
 // leave ends the counting of a request that was sent. Called with s.mu held.
@@ -137,9 +141,11 @@ func (s *Session) leave(o *outgoing) {
 	t := &s.turns
 	t.flight--
 	t.bytes -= int(o.size)
-	o.caller.flight--
-	o.caller.bytes -= int(o.size)
-	t.forget(o.caller)
+	if c := o.caller; c != &t.own {
+		c.flight--
+		c.bytes -= int(o.size)
+		t.forget(c)
+	}
 }
 
 // mayWait takes the place of a request among those that wait, or says why there is none.

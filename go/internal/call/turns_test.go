@@ -18,9 +18,9 @@ import (
 
 // narrow has a session take its peer for one with these limits.
 func narrow(s *Session, inFlight, queued int) {
-	peer := s.Peer()
-	peer.MaxInFlight, peer.MaxQueued = inFlight, queued
-	s.peer.Store(&peer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.turns.maxFlight, s.turns.maxBytes = inFlight, queued
 }
 
 // ask starts a call and returns where its answer comes.
