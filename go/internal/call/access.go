@@ -31,25 +31,31 @@ func hasScopes(id *auth.Identity, scopes []string) bool {
 	return true
 }
 
-// authorize checks one request. The message does not list what the caller lacks
-// beyond what the operation's spec, which it cannot see, would say.
-func (op *operation) authorize(rules *rules, id *auth.Identity, input []byte) *Error {
+// authorize checks one request, and returns the id of the resource that its input names,
+// where the operation wants one. The message does not list what the caller lacks beyond
+// what the operation's spec, which it cannot see, would say.
+func (op *operation) authorize(rules *rules, id *auth.Identity, input []byte) (resource string, _ *Error) {
+	if a := &op.spec.AccessControl; a.ResourceType != "" && op.allows(rules, id) {
+		found, ok, err := strictjson.Lookup(input, a.ResourceIDPath)
+		if err != nil {
+			return "", Errorf(InvalidInput, "the input of %s cannot be read: %v", op.spec.Name, err)
+		}
+		if !ok {
+			return "", Errorf(Forbidden, "%s needs the id of a %s at %s of its input", op.spec.Name, a.ResourceType, a.ResourceIDPath)
+		}
+		resource = found
+	}
+	return resource, op.mayUse(rules, id, resource)
+}
+
+// mayUse reports why an identity may not call the operation for a resource, or nil. It
+// decides when a request comes and when it is judged again.
+func (op *operation) mayUse(rules *rules, id *auth.Identity, resource string) *Error {
 	if !op.allows(rules, id) {
 		return Errorf(Forbidden, "this identity may not call %s: it lacks a required scope", op.spec.Name)
 	}
-	a := &op.spec.AccessControl
-	if a.ResourceType == "" {
-		return nil
-	}
-	resource, ok, err := strictjson.Lookup(input, a.ResourceIDPath)
-	if err != nil {
-		return Errorf(InvalidInput, "the input of %s cannot be read: %v", op.spec.Name, err)
-	}
-	if !ok {
-		return Errorf(Forbidden, "%s needs the id of a %s at %s of its input", op.spec.Name, a.ResourceType, a.ResourceIDPath)
-	}
-	if !id.HasResource(a.ResourceType, resource) {
-		return Errorf(Forbidden, "this identity may not use that %s with %s", a.ResourceType, op.spec.Name)
+	if kind := op.spec.AccessControl.ResourceType; kind != "" && !id.HasResource(kind, resource) {
+		return Errorf(Forbidden, "this identity may not use that %s with %s", kind, op.spec.Name)
 	}
 	return nil
 }

@@ -22,13 +22,15 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 	if p.hops >= MaxHops {
 		return s.refuse(id, Errorf(InvalidInput, "%.80q passes more than %d nodes", p.operation, MaxHops))
 	}
+	epoch := s.epoch.Load() // before the identity: see admitted
 	identity, err := s.caller(&p, forwarded)
 	if err != nil {
 		return s.refuse(id, err)
 	}
 	f := &forward{remote: remote}
 	f.session, f.registry, f.op, f.id = s, s.cfg.Registry, &remote.operation, id
-	f.identity, f.forwarded = identity, p.forwarded != nil
+	f.identity.Store(identity)
+	f.forwarded, f.epoch = p.forwarded != nil, epoch
 	p.forwarded = nil
 	f.params, f.credit = p, p.window
 	f.out = outgoing{session: remote.session, kind: Single, relay: f}
@@ -59,14 +61,15 @@ func (s *Session) pass(id string, p params, forwarded *auth.Identity, remote *Re
 // start checks access and sends the request on.
 func (f *forward) start(b *batch) {
 	r := &f.Request
-	if err := r.op.authorize(r.registry.rules.Load(), r.identity, r.params.input); err != nil {
+	resource, err := r.op.authorize(r.registry.rules.Load(), r.Identity(), r.params.input)
+	if err != nil {
 		r.reject(err)
 		return
 	}
 	if r.late() {
 		return
 	}
-	identity := r.session.identityText(r.identity) // as it was read, also where another head has passed it on
+	identity := r.session.identityText(r.Identity()) // as it was read, also where another head has passed it on
 	target := f.remote.session
 	p := &r.params
 	size := len(p.input)
@@ -107,6 +110,7 @@ func (f *forward) start(b *batch) {
 			b.touch(out)
 		}
 		r.arm()
+		r.admitted(resource)
 		if !now {
 			target.pump(nil) // there may be room meanwhile
 		}
@@ -123,8 +127,8 @@ func (f *forward) sent() {
 
 // callerKey names who makes the request, for its share of a session.
 func (r *Request) callerKey() callerKey {
-	if r.identity != nil {
-		return callerKey{identity: r.identity.ID}
+	if id := r.Identity(); id != nil {
+		return callerKey{identity: id.ID}
 	}
 	return callerKey{anonymous: r.session.number}
 }

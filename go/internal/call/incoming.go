@@ -28,6 +28,7 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) err
 	if op == nil || op.spec.Visibility != VisibilityExternal {
 		return s.refuse(id, errNotFound(p.operation))
 	}
+	epoch := s.epoch.Load() // before the identity: see admitted
 	identity, err := s.caller(&p, trusted)
 	if err != nil {
 		return s.refuse(id, err)
@@ -35,7 +36,8 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) err
 	forwarded := p.forwarded != nil
 	p.forwarded = nil
 	p.keep(owned, len(payload))
-	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, identity: identity, forwarded: forwarded, credit: p.window, held: p.counted}
+	r := &Request{session: s, registry: s.cfg.Registry, op: op, id: id, params: p, forwarded: forwarded, epoch: epoch, credit: p.window, held: p.counted}
+	r.identity.Store(identity)
 	r.more.L = &r.mu
 	if err := s.remember(r); err != nil {
 		return s.refuse(id, err)
@@ -145,13 +147,14 @@ func (r *Request) verify() bool {
 		r.Fail(err)
 		return false
 	}
-	r.identity = identity
+	r.identity.Store(identity)
 	return true
 }
 
 // admit checks access and input, and starts the clocks of a request that may run.
 func (r *Request) admit() bool {
-	if err := r.op.authorize(r.registry.rules.Load(), r.identity, r.params.input); err != nil {
+	resource, err := r.op.authorize(r.registry.rules.Load(), r.Identity(), r.params.input)
+	if err != nil {
 		r.reject(err)
 		return false
 	}
@@ -163,6 +166,7 @@ func (r *Request) admit() bool {
 		return false
 	}
 	r.arm()
+	r.admitted(resource)
 	return true
 }
 

@@ -45,7 +45,7 @@ func (r *Registry) startLocal(from origin, op *operation, kind Kind, input []byt
 	req := &l.Request
 	req.local, req.registry, req.op, req.depth = &l.caller, r, op, from.depth
 	req.id = "local-" + strconv.FormatUint(nextLocal.Add(1), 10)
-	req.identity = from.identity
+	req.identity.Store(from.identity)
 	req.params = params{
 		operation: op.spec.Name, input: input, deadline: opts.Deadline, idleTimeout: opts.IdleTimeout,
 		window: opts.window(kind), windowed: kind == Stream, parent: opts.ParentRequestID, metadata: opts.metadata,
@@ -91,7 +91,7 @@ func (r *Registry) Start(kind Kind, operation string, input []byte, opts *Option
 // startRemote passes a request of this node's own on to another one, on behalf of
 // identity.
 func (r *Registry) startRemote(remote *Remote, kind Kind, input []byte, opts *Options, identity *auth.Identity, sink Sink) Outgoing {
-	if err := remote.authorize(r.rules.Load(), identity, input); err != nil {
+	if _, err := remote.authorize(r.rules.Load(), identity, input); err != nil {
 		sink.Failed(err)
 		return Outgoing{}
 	}

@@ -232,7 +232,7 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 		r.session.answerQueued()
 	}
 	own, stream, children := r.own, r.stream, r.children
-	cancel, onCancel, deadline, idle, relay := r.cancel, r.onCancel, r.deadline, r.idle, r.relay
+	cancel, onCancel, deadline, idle, relay, expiry := r.cancel, r.onCancel, r.deadline, r.idle, r.relay, r.authority.expiry
 	why := r.cause
 	r.children = nil
 	if r.more.L != nil {
@@ -245,6 +245,9 @@ func (r *Request) finish(cause *Error, answer func(), how wake) error {
 	}
 	if idle != nil {
 		idle.Stop()
+	}
+	if expiry != nil {
+		expiry.Stop()
 	}
 	if relay != nil && cause != nil {
 		relay.drop(cause.Message)

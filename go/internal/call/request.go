@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
@@ -29,7 +30,9 @@ type Request struct {
 	op        *operation
 	id        string
 	params    params
-	identity  *auth.Identity
+	identity  atomic.Pointer[auth.Identity]
+	authority authority
+	epoch     uint64 // of the session when the request came
 	forwarded bool   // identity is one that a head has passed on
 	depth     uint32 // of composition within this node
 	held      int    // bytes of the input that count against the session's limit
@@ -75,15 +78,16 @@ func (r *Request) Input() json.RawMessage { return r.params.input }
 // Identity returns who is calling: the other side of the session, the identity that
 // a pinned head passed on, or the handler that invoked this one. nil is an anonymous
 // caller.
-func (r *Request) Identity() *auth.Identity { return r.identity }
+func (r *Request) Identity() *auth.Identity { return r.identity.Load() }
 
 // CallerID is the id of who is calling, "" of all that are anonymous: what a limit that
 // callers share counts by.
 func (r *Request) CallerID() string {
-	if r.identity == nil {
+	id := r.Identity()
+	if id == nil {
 		return ""
 	}
-	return r.identity.ID
+	return id.ID
 }
 
 // ForwardedFor returns the identity on whose behalf a head that this node has pinned
@@ -92,7 +96,7 @@ func (r *Request) ForwardedFor() (id *auth.Identity, ok bool) {
 	if !r.forwarded {
 		return nil, false
 	}
-	return r.identity, true
+	return r.Identity(), true
 }
 
 // HandlerIdentity returns what the handler itself may do: see WithAuthority.

@@ -79,6 +79,8 @@ type Config struct {
 type Session struct {
 	cfg    Config
 	id     atomic.Pointer[auth.Identity] // who the other side is now
+	renew  atomic.Pointer[Renewer]       // see Recheck
+	epoch  atomic.Uint64                 // counts Recheck
 	link   Link
 	reader *wire.Reader
 	out    *output

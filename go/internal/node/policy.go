@@ -63,26 +63,33 @@ func (h *Head) recheck(s *Session) bool {
 	s.judging.Lock() // an older answer must not come after a newer one
 	defer s.judging.Unlock()
 	policy := h.policy.Load()
-	old := s.Identity()
-	if old == nil {
-		if !policy.AllowAnonymous {
-			h.revoke(s)
-		}
-		return policy.AllowAnonymous
-	}
 	ctx := auth.ContextWithRemote(context.Background(), s.Remote)
-	now, err := old, error(nil)
-	if renewer, ok := policy.Provider.(auth.Renewer); ok {
-		now, err = renewer.Renew(ctx, old)
-	} else if s.Key != nil {
-		now, err = policy.Provider.IdentityFromKey(ctx, s.Key)
-	}
-	if err != nil || now.ID != old.ID {
+	renewer, _ := policy.Provider.(auth.Renewer)
+	old := s.Identity()
+	if old == nil && !policy.AllowAnonymous {
 		h.revoke(s)
 		return false
 	}
-	s.SetIdentity(now)
-	s.watchExpiry(now.Expires)
+	if old != nil {
+		now, err := old, error(nil)
+		if renewer != nil {
+			now, err = renewer.Renew(ctx, old)
+		} else if s.Key != nil {
+			now, err = policy.Provider.IdentityFromKey(ctx, s.Key)
+		}
+		if err != nil || now.ID != old.ID {
+			h.revoke(s)
+			return false
+		}
+		s.SetIdentity(now)
+		s.watchExpiry(now.Expires)
+	}
+	s.Recheck(func(id *auth.Identity) (*auth.Identity, error) {
+		if renewer == nil {
+			return id, nil // the provider cannot tell
+		}
+		return renewer.Renew(ctx, id)
+	})
 	return true
 }
 
