@@ -145,7 +145,8 @@ func (r *Request) mayInvoke(kind Kind, operation string, opts *Options) *Error {
 // dispatch finds the operation and starts it.
 func (r *Request) dispatch(kind Kind, operation string, input []byte, opts *Options, sink Sink) Outgoing {
 	registry := r.registry
-	if op := registry.lookup(operation); op != nil {
+	op, remote := registry.find(operation)
+	if op != nil {
 		return registry.startLocal(origin{r.op.authority, r.depth + 1, r.logger()}, op, kind, input, opts, sink)
 	}
 	if service := registry.service(operation); service != nil {
@@ -154,7 +155,7 @@ func (r *Request) dispatch(kind Kind, operation string, input []byte, opts *Opti
 		}
 		return service.Start(kind, operation, input, opts, r.op.authority, sink)
 	}
-	if remote := registry.remote(operation); remote != nil {
+	if remote != nil {
 		return registry.startRemote(remote, kind, input, opts, r.op.authority, sink)
 	}
 	if session, err := registry.head(); session != nil || err != nil {

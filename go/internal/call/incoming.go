@@ -19,11 +19,9 @@ func (s *Session) requested(id string, payload []byte, owned bool, b *batch) err
 	if bad != nil {
 		return s.refuse(id, bad)
 	}
-	op := s.cfg.Registry.lookup(p.operation)
-	if op == nil {
-		if remote := s.cfg.Registry.remote(p.operation); remote != nil {
-			return s.pass(id, p, trusted, remote, owned, len(payload), b)
-		}
+	op, remote := s.cfg.Registry.find(p.operation)
+	if remote != nil {
+		return s.pass(id, p, trusted, remote, owned, len(payload), b)
 	}
 	if op == nil || op.spec.Visibility != VisibilityExternal {
 		return s.refuse(id, errNotFound(p.operation))

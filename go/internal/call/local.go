@@ -78,10 +78,11 @@ func (r *Registry) Start(kind Kind, operation string, input []byte, opts *Option
 	if len(input) == 0 {
 		input = []byte("null")
 	}
-	if op := r.lookup(operation); op != nil && op.spec.Visibility == VisibilityExternal {
+	op, remote := r.find(operation)
+	if op != nil && op.spec.Visibility == VisibilityExternal {
 		return r.startLocal(origin{identity: identity, logger: logger}, op, kind, input, opts, sink)
 	}
-	if remote := r.remote(operation); remote != nil {
+	if remote != nil {
 		return r.startRemote(remote, kind, input, opts, identity, sink)
 	}
 	sink.Failed(errNotFound(operation))

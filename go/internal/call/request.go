@@ -99,6 +99,10 @@ func (r *Request) ForwardedFor() (id *auth.Identity, ok bool) {
 	return r.Identity(), true
 }
 
+// Tokened reports whether the request came with an authToken: Identity is the token's,
+// not the session's.
+func (r *Request) Tokened() bool { return r.params.tokened }
+
 // HandlerIdentity returns what the handler itself may do: see WithAuthority.
 func (r *Request) HandlerIdentity() *auth.Identity { return r.op.authority }
 

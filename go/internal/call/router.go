@@ -22,6 +22,7 @@ type Remote struct {
 	session *Session
 	name    string // on that node
 	hops    int
+	answers bool // this node answers itself
 }
 
 // NewRemote prepares an operation of the node at the other side of session: spec is
@@ -46,6 +47,16 @@ func NewRemote(session *Session, prefix string, spec OperationSpec, hops int) (*
 	}
 	o.handler = AsyncHandler(nil) // there is none: requests are passed on
 	return o, nil
+}
+
+// NewAnswered prepares an operation that seems to be one of another node, and that this
+// node answers itself: with what it knows of that node, and by its own rules.
+func NewAnswered(name string, h Handler) *Remote {
+	o := &Remote{answers: true}
+	o.spec = OperationSpec{Name: name, Type: TypeQuery, Visibility: VisibilityExternal}
+	o.authority = &auth.Identity{ID: "handler:" + name, Scopes: []string{}}
+	o.handler = callHandler(h)
+	return o
 }
 
 // Spec returns the operation's spec under the name that callers of this node use. It
@@ -80,11 +91,22 @@ func (r *Registry) Router() Router {
 	return nil
 }
 
-func (r *Registry) remote(name string) *Remote {
-	if router := r.router.Load(); router != nil {
-		return (*router).Find(name)
+// find returns the operation of a name: one that this node answers, or one that it
+// forwards requests for; neither when there is none.
+func (r *Registry) find(name string) (*operation, *Remote) {
+	if op := r.lookup(name); op != nil {
+		return op, nil
 	}
-	return nil
+	if router := r.router.Load(); router != nil {
+		switch o := (*router).Find(name); {
+		case o == nil:
+		case o.answers:
+			return &o.operation, nil
+		default:
+			return nil, o
+		}
+	}
+	return nil, nil
 }
 
 // Allows reports whether the identity has the scopes to call an operation of another

@@ -10,7 +10,8 @@ import (
 	"github.com/alkdev/alknet/go/internal/strictjson"
 )
 
-type listedOperation struct {
+// ListedOperation is an entry of /services/list.
+type ListedOperation struct {
 	Name        string `json:"name"`
 	Namespace   string `json:"namespace"`
 	Type        string `json:"type"`
@@ -23,11 +24,11 @@ func (r *Registry) addServices() error {
 	err := r.Handle(OperationSpec{
 		Name: "/services/list", Type: TypeQuery, Description: "The operations that the caller may call",
 	}, func(_ context.Context, req *Request) (any, error) {
-		listed := []*listedOperation{}
+		listed := []*ListedOperation{}
 		r.visible(req.Identity(), func(namespace string, spec *OperationSpec) {
-			listed = append(listed, &listedOperation{spec.Name, namespace, spec.Type, spec.Description})
+			listed = append(listed, &ListedOperation{spec.Name, namespace, spec.Type, spec.Description})
 		})
-		slices.SortFunc(listed, func(a, b *listedOperation) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(listed, func(a, b *ListedOperation) int { return strings.Compare(a.Name, b.Name) })
 		return map[string]any{"operations": listed}, nil
 	})
 	if err != nil {
@@ -41,12 +42,12 @@ func (r *Registry) addServices() error {
 		if err := strictjson.Unmarshal(req.Input(), &input); err != nil {
 			return nil, Errorf(InvalidInput, "the input is not an object with a name")
 		}
-		if op := r.lookup(input.Name); op != nil {
-			if op.spec.Visibility == VisibilityExternal && op.allows(r.rules.Load(), req.Identity()) {
-				return op.spec, nil
-			}
-		} else if remote := r.remote(input.Name); remote != nil && r.Allows(remote, req.Identity()) {
-			return remote.spec, nil
+		op, remote := r.find(input.Name)
+		if remote != nil {
+			op = &remote.operation
+		}
+		if op != nil && op.spec.Visibility == VisibilityExternal && op.allows(r.rules.Load(), req.Identity()) {
+			return op.spec, nil
 		}
 		return nil, Errorf(NotFound, "there is no operation %.80q that you may call", input.Name)
 	})

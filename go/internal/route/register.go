@@ -40,6 +40,10 @@ func (t *Table) register(_ context.Context, req *call.Request) (any, error) {
 	if err := direct(req); err != nil {
 		return nil, err
 	}
+	id := req.Session().Identity()
+	if !mayRegisterSome(id) {
+		return nil, call.Errorf(call.Forbidden, "this identity may not register a node: it needs the scope %s, or %s:NAME", Scope, Scope)
+	}
 	var input struct {
 		Node       *string
 		Operations []json.RawMessage
@@ -50,7 +54,6 @@ func (t *Table) register(_ context.Context, req *call.Request) (any, error) {
 	if err := CheckName(*input.Node); err != nil {
 		return nil, call.Errorf(call.InvalidInput, "%w", err)
 	}
-	id := req.Identity()
 	if !mayRegister(id, *input.Node) {
 		return nil, call.Errorf(call.Forbidden, "this identity may not register the node %s: it needs the scope %s or %s:%s", *input.Node, Scope, Scope, *input.Node)
 	}
@@ -58,20 +61,24 @@ func (t *Table) register(_ context.Context, req *call.Request) (any, error) {
 	if err := e.take(input.Operations, t.limits); err != nil {
 		return nil, err
 	}
+	t.addServices(e)
 	if err := t.enter(e); err != nil {
 		return nil, err
 	}
 	return map[string]any{"node": e.name, "operations": len(e.offered)}, nil
 }
 
-// direct refuses a request that no session of its own brought: a node registers
-// itself.
+// direct refuses a request that no session of its own brought, or that is made under
+// another identity than the session's: a node registers itself.
 func direct(req *call.Request) *call.Error {
 	if req.Session() == nil {
 		return call.Errorf(call.InvalidInput, "%s is called by the node that registers, over its own session", req.Operation())
 	}
 	if _, forwarded := req.ForwardedFor(); forwarded {
 		return call.Errorf(call.Forbidden, "%s cannot be called through another node", req.Operation())
+	}
+	if req.Tokened() {
+		return call.Errorf(call.Forbidden, "%s is called under the identity of the session: leave the authToken out", req.Operation())
 	}
 	return nil
 }
@@ -91,7 +98,7 @@ func (e *entry) take(specs []json.RawMessage, limits Limits) *call.Error {
 	if total > limits.MaxSpecs {
 		return limited("the specs of a node may have %d bytes, and those of %s have %d", limits.MaxSpecs, e.name, total)
 	}
-	e.operations = make(map[string]*call.Remote, len(specs)+len(builtin))
+	e.operations = make(map[string]*call.Remote, len(specs)+2)
 	for i, text := range specs {
 		var op Operation
 		if err := strictjson.Unmarshal(text, &op); err != nil {
@@ -108,21 +115,8 @@ func (e *entry) take(specs []json.RawMessage, limits Limits) *call.Error {
 		e.offered = append(e.offered, o)
 	}
 	slices.SortFunc(e.offered, func(a, b *call.Remote) int { return strings.Compare(a.Spec().Name, b.Spec().Name) })
-	for _, name := range builtin {
-		o, err := call.NewRemote(e.session, "/"+e.name, call.OperationSpec{Name: name}, 0)
-		if err != nil {
-			return call.Errorf(call.Internal, "%w", err)
-		}
-		if e.operations[o.Spec().Name] == nil {
-			e.operations[o.Spec().Name] = o
-		}
-	}
 	return nil
 }
-
-// builtin are the operations that every node has; they can be called on a node
-// without having been registered, and are not listed.
-var builtin = []string{"/services/list", "/services/schema"}
 
 // limited is a limit that trying again does not lift.
 func limited(format string, args ...any) *call.Error {

@@ -70,8 +70,8 @@ type Table struct {
 
 	nodes atomic.Pointer[map[string]*entry] // replaced as a whole, under mu
 
-	mu       sync.Mutex
-	watchers map[*watcher]struct{}
+	mu   sync.Mutex
+	feed feed
 }
 
 // entry is one registered node. It is never changed: a new one takes its place.
@@ -90,7 +90,7 @@ func New(cfg Config) (*Table, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, onChange: cfg.OnChange, watchers: map[*watcher]struct{}{}}
+	t := &Table{registry: cfg.Registry, limits: cfg.Limits.withDefaults(), logger: cfg.Logger, onChange: cfg.OnChange, feed: feed{watchers: map[*watcher]struct{}{}}}
 	t.nodes.Store(&map[string]*entry{})
 	for _, add := range []func() error{t.addRegister, t.addUnregister, t.addList, t.addWatch} {
 		if err := add(); err != nil {
@@ -232,6 +232,14 @@ func (t *Table) Recheck() {
 			e.tell(call.Errorf(call.Forbidden, "this identity may not be registered as %s any more", e.name))
 		}
 	}
+}
+
+// mayRegisterSome reports whether an identity may register a node under any name at all:
+// who may not has its input not looked at.
+func mayRegisterSome(id *auth.Identity) bool {
+	return id.HasScope(Scope) || id != nil && slices.ContainsFunc(id.Scopes, func(scope string) bool {
+		return strings.HasPrefix(scope, Scope+":")
+	})
 }
 
 // mayRegister reports whether an identity may register a node under a name.

@@ -356,7 +356,7 @@ func TestJoinNeedsAPin(t *testing.T) {
 		wantCode(t, worker.Join(context.Background(), "dev1"), call.Forbidden)
 		// Whoever registers by hand all the same is asked, and believes nothing.
 		must(t, register(worker, `{"node":"dev1","operations":[{"name":"/x/y"}]}`))
-		_, err := h.connect(t, "dev1", nil, nil).Call(context.Background(), "/dev1/services/list", nil)
+		_, err := h.connect(t, "dev1", nil, nil).Call(context.Background(), "/dev1/x/y", nil)
 		wantCode(t, err, call.Forbidden)
 	}
 }
