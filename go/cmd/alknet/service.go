@@ -72,7 +72,10 @@ func (c *serviceCmd) Run(a *app) error {
 	if err := c.greet(a, server); err != nil {
 		logger.Warn("the address could not be printed", "error", err)
 	}
-	a.onHangup(func() { c.reload(a, nodes, file, logger) })
+	a.onHangup(func() {
+		c.reload(a, nodes, file, logger)
+		server.Recheck()
+	})
 	<-a.ctx.Done()
 	ctx, cancel := context.WithTimeout(context.Background(), c.Drain)
 	defer cancel()

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -42,23 +41,40 @@ type Event struct {
 	// Service is what a credential signs in to; Action and Type are what was done with
 	// it and of what type it is.
 	Service string `json:"service,omitempty"`
+	// Count is how many equal events the line stands for; left out for one that is
+	// written by itself.
+	Count uint64 `json:"count,omitempty"`
 	// Changed are keys of the configuration.
 	Changed []string `json:"changed,omitempty"`
 }
 
-// Log writes events to a file. It is safe for concurrent use. A nil *Log records
-// nothing.
+// Log writes events to a file. It is safe for concurrent use, and nobody waits for the
+// file: lines are written by a goroutine of its own. A nil *Log records nothing.
 type Log struct {
-	// OnError is told of each event that could not be written; nil ignores that. It is
-	// set before the first event.
-	OnError func(error)
+	// OnError is called with how many events could not be written since it was called
+	// before, and why the last one could not: at once, and then once a minute. nil ignores
+	// that. It is set before the first event.
+	OnError func(lost uint64, err error)
 
-	lost atomic.Uint64
-
-	mu   sync.Mutex
-	path string
-	file *os.File // nil where path is ""
+	once    sync.Once
+	queue   queue
+	repeats repeats
 }
+
+// start prepares the zero Log.
+func (l *Log) start() {
+	l.once.Do(func() {
+		l.queue.idle.L = &l.queue.mu
+		l.queue.onLost = func(n uint64, err error) {
+			if l.OnError != nil {
+				l.OnError(n, err)
+			}
+		}
+		l.repeats.record = l.write
+	})
+}
+
+var errFull = fmt.Errorf("%d events wait to be written", maxWaiting)
 
 // Open opens a file, and makes it, readable by its owner alone, when it is missing. An
 // empty path is a Log that records nothing until Reopen names a file.
@@ -73,54 +89,56 @@ func Open(path string) (*Log, error) {
 // Reopen goes on in the file of that name, which may be the present one's, moved away
 // or not; "" records nothing any more. On an error it goes on in the present file.
 func (l *Log) Reopen(path string) error {
+	l.start()
 	var next *os.File
 	if path != "" {
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		// Without waiting: a named pipe that nobody reads is an error.
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|nonblock, 0o600)
 		if err != nil {
 			return fmt.Errorf("open the audit file: %w", err)
 		}
 		next = file
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	old := l.file
-	l.path, l.file = path, next
-	if old != nil {
-		return old.Close()
-	}
-	return nil
+	return l.queue.swap(next)
 }
 
-// Record writes an event as one line. An event that cannot be written is counted and
-// told to OnError: what is recorded goes on all the same.
+// Record writes an event as one line, later. An event that cannot be written is counted:
+// what is recorded goes on all the same.
 func (l *Log) Record(e Event) {
-	if l == nil {
-		return
+	if l != nil {
+		l.start()
+		l.write(e)
 	}
+}
+
+// RecordRepeated records an event that one caller can cause any number of times. Those
+// that are equal but for their times are counted, and written once a second with Count.
+func (l *Log) RecordRepeated(e Event) {
+	if l != nil {
+		l.start()
+		l.repeats.add(e)
+	}
+}
+
+func (l *Log) write(e Event) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
 	e.Time = e.Time.UTC().Round(0)
-	line, err := json.Marshal(e)
-	if err == nil {
-		err = l.write(append(line, '\n'))
-	}
+	text, err := json.Marshal(e)
 	if err != nil {
-		l.lost.Add(1)
-		if l.OnError != nil {
-			l.OnError(err)
-		}
+		text = []byte(`{"event":"unwritable"}`) // none of the fields can be so
 	}
+	l.queue.add(line{append(text, '\n'), max(1, e.Count)})
 }
 
-func (l *Log) write(line []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.file == nil {
-		return nil
+// Flush waits until what was recorded is written, for at most a second.
+func (l *Log) Flush() {
+	if l != nil {
+		l.start()
+		l.repeats.flush()
+		l.queue.flush(closeTimeout)
 	}
-	_, err := l.file.Write(line) // one write: lines of several processes do not mix
-	return err
 }
 
 // Lost returns how many events could not be written.
@@ -128,7 +146,9 @@ func (l *Log) Lost() uint64 {
 	if l == nil {
 		return 0
 	}
-	return l.lost.Load()
+	l.queue.mu.Lock()
+	defer l.queue.mu.Unlock()
+	return l.queue.total
 }
 
 // Close ends the recording.
@@ -136,5 +156,7 @@ func (l *Log) Close() error {
 	if l == nil {
 		return nil
 	}
+	l.Flush()
+	l.queue.stop()
 	return l.Reopen("")
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package audit
 
 import (
@@ -5,8 +7,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,7 +73,7 @@ func TestRotation(t *testing.T) {
 	path := filepath.Join(dir, "audit.jsonl")
 	l, err := Open(path)
 	must(t, err)
-	l.OnError = func(err error) { t.Error(err) }
+	l.OnError = func(_ uint64, err error) { t.Error(err) }
 	const writers, each = 8, 500
 	var work sync.WaitGroup
 	for range writers {
@@ -108,6 +113,7 @@ func TestWhatCannotBeWritten(t *testing.T) {
 		t.Error("a file in a folder that is not there was opened")
 	}
 	l.Record(Event{Event: "still"})
+	l.Flush()
 	if events := lines(t, path); len(events) != 1 {
 		t.Errorf("%+v", events)
 	}
@@ -116,16 +122,61 @@ func TestWhatCannotBeWritten(t *testing.T) {
 	if err != nil {
 		t.Skip("no /dev/full here")
 	}
-	told := 0
-	full.OnError = func(error) { told++ }
-	full.Record(Event{Event: "lost"})
-	if full.Lost() != 1 || told != 1 {
-		t.Errorf("%d lost, told %d times", full.Lost(), told)
+	var reported, reports atomic.Uint64
+	full.OnError = func(n uint64, _ error) { reported.Add(n); reports.Add(1) }
+	for range 30 {
+		full.Record(Event{Event: "lost"})
 	}
-	must(t, full.Close())
+	full.Flush()
+	must(t, full.Close()) // reports what is due later
+	if full.Lost() != 30 || reported.Load() != 30 || reports.Load() > 2 {
+		t.Errorf("%d lost, %d reported in %d reports", full.Lost(), reported.Load(), reports.Load())
+	}
 	var none *Log
 	none.Record(Event{})
 	if none.Lost() != 0 || none.Close() != nil {
 		t.Error("a nil log")
+	}
+}
+
+// A file that takes nothing holds up nobody, and what does not fit is counted.
+func TestFileThatTakesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(path, 0o600))
+	if _, err := Open(path); err == nil {
+		t.Error("a pipe that nobody reads was opened")
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	must(t, err)
+	defer reader.Close()
+	l, err := Open(path)
+	must(t, err)
+	for range 3 * maxWaiting {
+		l.Record(Event{Event: "request", Operation: "/" + strings.Repeat("x", 100)})
+	}
+	if l.Lost() == 0 {
+		t.Error("nothing is lost")
+	}
+	must(t, l.Reopen(filepath.Join(t.TempDir(), "file")))
+}
+
+func TestRepeatedEventsAreCounted(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	l, err := Open(path)
+	must(t, err)
+	for range 2000 {
+		l.RecordRepeated(Event{Event: "request", Identity: "a", Operation: "/x/y", Code: "FORBIDDEN"})
+	}
+	for i := range 2 * maxRepeats {
+		l.RecordRepeated(Event{Event: "request", Identity: strconv.Itoa(i), Operation: "/x/y", Code: "FORBIDDEN"})
+	}
+	must(t, l.Close())
+	sum := uint64(0)
+	events := lines(t, path)
+	for _, e := range events {
+		sum += e.Count
+	}
+	if sum != 2000+2*maxRepeats || len(events) > 2*maxRepeats+2 {
+		t.Errorf("%d events in %d lines", sum, len(events))
 	}
 }

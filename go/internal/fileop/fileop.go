@@ -50,6 +50,7 @@ type Folder struct {
 	root    *os.Root
 	cfg     Config
 	holding *share.Places
+	watches watches
 }
 
 // Open opens the folder. Close it when nothing is offered any more.

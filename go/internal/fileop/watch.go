@@ -2,7 +2,6 @@ package fileop
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"maps"
 	"os"
@@ -49,14 +48,21 @@ func (f *Folder) watch(ctx context.Context, req *call.Request, send func(any) er
 	if input.Interval == 0 {
 		input.Interval = 500
 	}
-	known, err := f.look(name)
+	path, end, limited := f.watches.begin(req.Identity(), name)
+	if limited != nil {
+		return limited
+	}
+	defer end()
+	interval := time.Duration(input.Interval) * time.Millisecond
+	look := func() (map[string]look, error) { return f.look(name) }
+	known, err := path.look(0, look)
 	if err != nil {
 		return err
 	}
 	if err := send(change{Event: "watching", entry: known["."].entry}); err != nil {
 		return err
 	}
-	ticker := time.NewTicker(time.Duration(input.Interval) * time.Millisecond)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -64,7 +70,7 @@ func (f *Folder) watch(ctx context.Context, req *call.Request, send func(any) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		now, err := f.look(name)
+		now, err := path.look(interval/2, look)
 		if call.CodeOf(err) == NoSuchFile {
 			return send(change{Event: "removed", entry: known["."].entry}) // the watched path itself: that was all
 		}
@@ -106,11 +112,8 @@ func (f *Folder) look(name string) (map[string]look, error) {
 	}
 	for _, n := range names {
 		info, err := folder.Lstat(n)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
 		if err != nil {
-			return nil, refusal(err, name)
+			continue // it is gone, or cannot be looked at: the others can
 		}
 		found[n] = lookOf(info)
 	}

@@ -142,7 +142,9 @@ func (s *Server) observe(cfg *config.Config) error {
 	if s.cfg.Audit == nil {
 		s.cfg.Audit, s.ownAudit = &audit.Log{}, true
 	}
-	s.cfg.Audit.OnError = func(err error) { s.cfg.Logger.Error("an event could not be written to the audit file", "error", err) }
+	s.cfg.Audit.OnError = func(lost uint64, err error) {
+		s.cfg.Logger.Error("events could not be written to the audit file", "events", lost, "error", err)
+	}
 	if err := s.openAudit(cfg); err != nil {
 		return err
 	}

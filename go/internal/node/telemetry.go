@@ -190,7 +190,16 @@ func (t *telemetry) record(r *call.Request, code string) {
 	if id := r.Identity(); id != nil {
 		e.Identity = id.ID
 	}
+	if refusedFor(code) {
+		t.audit.RecordRepeated(e) // one caller can cause any number
+		return
+	}
 	t.audit.Record(e)
+}
+
+// refusedFor reports whether a request was refused for who made it.
+func refusedFor(code string) bool {
+	return code == string(call.Forbidden) || code == string(call.Unauthenticated)
 }
 
 // Refused implements call.Observer.
@@ -201,7 +210,7 @@ func (t *telemetry) Refused(_ *call.Session, err *call.Error) {
 // audited reports whether a request belongs in the record: those that change the
 // node or use its secrets, and those that were refused for who made them.
 func audited(operation, code string) bool {
-	if code == string(call.Forbidden) || code == string(call.Unauthenticated) {
+	if refusedFor(code) {
 		return true
 	}
 	for _, prefix := range []string{"/head/services/", "/head/config/", "/secrets/"} {
@@ -214,7 +223,7 @@ func audited(operation, code string) bool {
 
 func (t *telemetry) onReject(r Rejection) {
 	t.rejected.With(r.Method, r.Reason).Add(1)
-	t.audit.Record(audit.Event{Event: "credential.refused", Identity: r.Claimed, Address: r.Address, Method: r.Method, Reason: r.Reason})
+	t.audit.RecordRepeated(audit.Event{Event: "credential.refused", Identity: r.Claimed, Address: r.Address, Method: r.Method, Reason: r.Reason})
 }
 
 func (t *telemetry) onTurnedAway(_ net.Addr, reason string) { t.turnedAway.With(reason).Add(1) }

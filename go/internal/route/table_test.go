@@ -347,7 +347,7 @@ func TestTakeoverOfTheDead(t *testing.T) {
 func TestJoinNeedsAPin(t *testing.T) {
 	for _, listen := range []string{"tcp://127.0.0.1:0", "tls://127.0.0.1:0"} {
 		h := start(t, map[string][]string{"dev1": {"node:register"}}, func(c *node.HeadConfig) { c.Listen = []string{listen} })
-		worker := h.connect(t, "dev1", nil, func(c *node.ClientConfig) {
+		worker := h.connect(t, "dev1", offer(t, call.OperationSpec{Name: "/x/y"}), func(c *node.ClientConfig) {
 			if strings.HasPrefix(listen, "tls") {
 				_, host, _ := strings.Cut(c.Address, "@")
 				c.Address, c.Insecure = "tls://"+host, true

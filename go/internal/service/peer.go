@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/auth"
@@ -18,8 +19,12 @@ import (
 type peer struct {
 	server   *Server
 	link     *link
-	identity *auth.Identity
+	identity atomic.Pointer[auth.Identity]
 	work     sync.WaitGroup // of the SecretService and the ConfigService
+
+	judging sync.Mutex
+	expiry  *time.Timer // of the key; nil while it has no end
+	over    bool        // the node has left
 
 	mu       sync.Mutex
 	closing  bool
@@ -32,6 +37,7 @@ type peer struct {
 type incoming struct {
 	peer   *peer
 	id     uint64
+	scope  string // that it needs
 	stream bool
 	held   int // bytes that count against maxHeld
 
@@ -82,7 +88,7 @@ func (p *peer) requested(m message) error {
 	if err := decoding.Unmarshal(m.Body, &body); err != nil {
 		return fmt.Errorf("%w: a malformed request", errProtocol)
 	}
-	r := &incoming{peer: p, id: m.ID, stream: body.Stream, held: body.size()}
+	r := &incoming{peer: p, id: m.ID, scope: scopeOf(body.Operation), stream: body.Stream, held: body.size()}
 	ctx := p.link.ctx
 	deadline := body.deadline()
 	if !deadline.IsZero() {
@@ -144,7 +150,7 @@ func (p *peer) operation(r *incoming, body requestBody, deadline time.Time) {
 	case p.server.cfg.Registry == nil:
 		r.Failed(call.Errorf(call.NotFound, "there is no operation %.80q in this service", body.Operation))
 		return
-	case !p.identity.HasScope(ScopeOperations):
+	case !p.identity.Load().HasScope(ScopeOperations):
 		r.Failed(call.Errorf(call.Forbidden, "this node may not invoke operations of the service: its key needs the scope %s there", ScopeOperations))
 		return
 	case body.Idle < 0 || body.Idle > maxIdle:
@@ -202,7 +208,7 @@ func (p *peer) dispatch(ctx context.Context, r *incoming, body requestBody) erro
 	if !offered {
 		return call.Errorf(call.NotFound, "there is no %.80q in this service", body.Operation)
 	}
-	if !p.identity.HasScope(scope) {
+	if !p.identity.Load().HasScope(scope) {
 		return call.Errorf(call.Forbidden, "this node may not use that of the service: its key needs the scope %s there", scope)
 	}
 	if kind == "secret" {

@@ -137,7 +137,8 @@ func (s *Server) serve(conn transport.Conn) {
 		return
 	}
 	conn.SignedIn()
-	p := &peer{server: s, link: newLink(conn), identity: identity, requests: map[uint64]*incoming{}}
+	p := &peer{server: s, link: newLink(conn), requests: map[uint64]*incoming{}}
+	p.identity.Store(identity)
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -146,6 +147,8 @@ func (s *Server) serve(conn transport.Conn) {
 	}
 	s.peers[p] = struct{}{}
 	s.mu.Unlock()
+	p.recheck() // who may connect may have changed since its key was judged
+	defer p.gone()
 	_ = p.link.send(typeHello, 0, helloBody{Agent: s.cfg.Agent})
 	p.end(p.link.read(p.take))
 	p.work.Wait()
