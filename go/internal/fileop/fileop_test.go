@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -291,4 +292,38 @@ func TestWatch(t *testing.T) {
 	for got := ""; got != "RESOURCE_EXHAUSTED"; got = folder() {
 	}
 	expect(watch("none"), "NO_SUCH_FILE")
+}
+
+// One identity has so many watches at once, and one look serves all of a path.
+func TestWatchesAreBounded(t *testing.T) {
+	var w watches
+	ada, bob := &auth.Identity{ID: "ada"}, &auth.Identity{ID: "bob"}
+	var ends []func()
+	for range maxWatches {
+		_, end, err := w.begin(ada, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = append(ends, end)
+	}
+	if _, _, err := w.begin(ada, "y"); err == nil || err.Code != call.ResourceExhausted {
+		t.Errorf("one too many: %v", err)
+	}
+	path, end, err := w.begin(bob, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := 0
+	for range 3 {
+		_, _ = path.look(time.Hour, func() (map[string]look, error) { looks++; return nil, nil })
+	}
+	if looks != 1 {
+		t.Errorf("%d looks", looks)
+	}
+	for _, end := range append(ends, end) {
+		end()
+	}
+	if len(w.of)+len(w.paths) != 0 {
+		t.Errorf("%d identities and %d paths are left", len(w.of), len(w.paths))
+	}
 }

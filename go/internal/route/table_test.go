@@ -440,3 +440,50 @@ func TestRing(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 }
+
+// A node registers under the identity of its session, and who may not has its input not
+// looked at.
+func TestRegisteringNeedsItsOwnIdentity(t *testing.T) {
+	h := start(t, map[string][]string{"dev1": {"node:register"}, "user": {}}, nil)
+	user := h.connect(t, "user", nil, nil)
+	for _, input := range []string{`"x"`, `{"node":5}`, `{"node":"NOT A NAME","operations":[]}`, `{"node":"dev1","operations":[]}`} {
+		wantCode(t, register(user, input), call.Forbidden)
+	}
+	worker := h.connect(t, "dev1", nil, nil)
+	wantCode(t, register(worker, `{"node":5}`), call.InvalidInput)
+	token, err := auth.NewToken(h.keys["dev1"], time.Now())
+	must(t, err)
+	_, err = user.Call(context.Background(), "/head/services/register", json.RawMessage(`{"node":"dev1","operations":[]}`), call.WithAuthToken(token))
+	wantCode(t, err, call.Forbidden)
+	_, err = worker.Call(context.Background(), "/head/services/register", json.RawMessage(`{"node":"dev1","operations":[]}`), call.WithAuthToken(token))
+	wantCode(t, err, call.Forbidden)
+}
+
+// What the head's rules hide is hidden by every list and every spec, also those of a node
+// behind it.
+func TestHiddenOperations(t *testing.T) {
+	ctx := context.Background()
+	h := start(t, map[string][]string{"dev1": {"node:register"}, "user": {}}, func(c *node.HeadConfig) {
+		c.Access = []call.AccessRule{{Path: "/dev1/hidden/*", Scopes: []string{"hidden"}}}
+	})
+	worker := h.connect(t, "dev1", offer(t, call.OperationSpec{Name: "/hidden/op"}, call.OperationSpec{Name: "/open/op"}), nil)
+	must(t, worker.Join(ctx, "dev1"))
+	user := h.connect(t, "user", nil, nil)
+	for _, list := range []string{"/services/list", "/dev1/services/list"} {
+		listed, err := user.Call(ctx, list, nil)
+		must(t, err)
+		if strings.Contains(string(listed), "hidden") || !strings.Contains(string(listed), "open/op") {
+			t.Errorf("%s: %s", list, listed)
+		}
+	}
+	for name, schema := range map[string]string{"/dev1/hidden/op": "/services/schema", "/hidden/op": "/dev1/services/schema"} {
+		_, err := user.Call(ctx, schema, map[string]string{"name": name})
+		wantCode(t, err, call.NotFound)
+	}
+	spec, err := user.Call(ctx, "/dev1/services/schema", map[string]string{"name": "/open/op"})
+	if err != nil || !strings.Contains(string(spec), `"/open/op"`) {
+		t.Errorf("%s, %v", spec, err)
+	}
+	_, err = user.Call(ctx, "/dev1/hidden/op", nil)
+	wantCode(t, err, call.Forbidden)
+}

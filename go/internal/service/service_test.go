@@ -468,3 +468,55 @@ func FuzzReadMessage(f *testing.F) {
 		}
 	})
 }
+
+// TestRevokedWhileConnected takes a key, and a scope, away from nodes that are connected.
+func TestRevokedWhileConnected(t *testing.T) {
+	for name, listen := range listens(t) {
+		t.Run(name, func(t *testing.T) {
+			key := newKey(t)
+			grant := auth.Grant{Key: key.Public().(ed25519.PublicKey), Scopes: []string{ScopeOperations}}
+			keys := auth.NewKeySet([]auth.Grant{grant}, nil)
+			registry := call.NewRegistry()
+			begun := make(chan struct{}, 8)
+			must(t, registry.Handle(call.OperationSpec{Name: "/x/waits"}, func(ctx context.Context, _ *call.Request) (any, error) {
+				begun <- struct{}{}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}))
+			server, err := Serve(context.Background(), ServerConfig{Listen: []string{listen}, Key: newKey(t), Provider: keys, Registry: registry})
+			must(t, err)
+			t.Cleanup(func() { must(t, server.Close()) })
+			client, err := Connect(context.Background(), ClientConfig{Address: server.Addresses()[0], Key: key})
+			must(t, err)
+			t.Cleanup(func() { client.Close() })
+			waits := func() sink {
+				failed := make(sink, 1)
+				client.Start(call.Single, "/x/waits", []byte("null"), &call.Options{}, nil, failed)
+				<-begun
+				return failed
+			}
+			running := waits()
+			server.Recheck()
+			grant.Scopes = []string{"other"}
+			keys.Replace([]auth.Grant{grant}, nil)
+			server.Recheck()
+			wantCode(t, <-running, call.Forbidden)
+			grant.Scopes = []string{ScopeOperations}
+			keys.Replace([]auth.Grant{grant}, nil)
+			server.Recheck()
+			running = waits()
+			keys.Replace(nil, nil)
+			server.Recheck()
+			wantCode(t, <-running, call.Unavailable)
+			grant.Expires = time.Now().Add(300 * time.Millisecond)
+			keys.Replace([]auth.Grant{grant}, nil)
+			second, err := Connect(context.Background(), ClientConfig{Address: server.Addresses()[0], Key: key})
+			must(t, err)
+			t.Cleanup(func() { second.Close() })
+			failed := make(sink, 1)
+			second.Start(call.Single, "/x/waits", []byte("null"), &call.Options{}, nil, failed)
+			<-begun
+			wantCode(t, <-failed, call.Unavailable)
+		})
+	}
+}
