@@ -48,7 +48,7 @@ func (f *Folder) watch(ctx context.Context, req *call.Request, send func(any) er
 	if input.Interval == 0 {
 		input.Interval = 500
 	}
-	path, end, limited := f.watches.begin(req.Identity(), name)
+	path, end, limited := f.watches.begin(req.CallerID(), name)
 	if limited != nil {
 		return limited
 	}

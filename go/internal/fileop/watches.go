@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alkdev/alknet/go/internal/auth"
 	"github.com/alkdev/alknet/go/internal/call"
 )
 
@@ -15,7 +14,7 @@ const maxWatches = 64
 // them.
 type watches struct {
 	mu    sync.Mutex
-	of    map[string]int     // by identity
+	of    map[string]int     // by caller: see call.Request.CallerID
 	paths map[string]*shared // by path
 }
 
@@ -31,20 +30,16 @@ type shared struct {
 
 // begin counts a watch of a path, or says why there may not be another one. end is to be
 // called once.
-func (w *watches) begin(id *auth.Identity, path string) (s *shared, end func(), err *call.Error) {
-	who := ""
-	if id != nil {
-		who = "=" + id.ID
-	}
+func (w *watches) begin(caller, path string) (s *shared, end func(), err *call.Error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.of[who] >= maxWatches {
+	if w.of[caller] >= maxWatches {
 		return nil, nil, call.Errorf(call.ResourceExhausted, "this identity has %d watches already: end one of them", maxWatches)
 	}
 	if w.of == nil {
 		w.of, w.paths = map[string]int{}, map[string]*shared{}
 	}
-	w.of[who]++
+	w.of[caller]++
 	if s = w.paths[path]; s == nil {
 		s = &shared{}
 		w.paths[path] = s
@@ -53,8 +48,8 @@ func (w *watches) begin(id *auth.Identity, path string) (s *shared, end func(), 
 	return s, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if w.of[who]--; w.of[who] == 0 {
-			delete(w.of, who)
+		if w.of[caller]--; w.of[caller] == 0 {
+			delete(w.of, caller)
 		}
 		if s.watchers--; s.watchers == 0 {
 			delete(w.paths, path)
