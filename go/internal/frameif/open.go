@@ -78,7 +78,11 @@ type Credential struct {
 // refusal makes the answer UNAUTHENTICATED of a node that has proven its key an error that
 // says whose key it has refused. Elsewhere anybody on the path may have given it.
 func refusal(err error, conn transport.Conn, credential Credential) error {
-	if call.CodeOf(err) != call.Unauthenticated || conn.PeerKey() == nil || credential.Token != "" && credential.Signer == nil {
+	if call.CodeOf(err) != call.Unauthenticated || conn.PeerKey() == nil {
+		return err
+	}
+	// Of a token or a certificate it is not said which part was refused.
+	if credential.Certificate != "" || credential.Token != "" && credential.Signer == nil {
 		return err
 	}
 	if credential.Signer == nil {
