@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/alkdev/alknet/go/internal/call"
@@ -74,13 +75,19 @@ type membership struct {
 	client   *node.Client  // once done
 }
 
-// retryTime is how long the node waits between two attempts.
-const retryTime = 2 * time.Second
+// The pauses between two attempts grow from the first to the last.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
 
+// retry goes on until the node has joined. An attempt that fails in another way than the
+// first one did is no reason to stop: another node may stand at the address for a moment,
+// and the key may be authorized later.
 func (m *membership) retry() {
 	defer close(m.done)
-	for {
-		wait(m.ctx, retryTime)
+	for pause := firstRetry; ; pause = min(2*pause, lastRetry) {
+		wait(m.ctx, pause/2+rand.N(pause/2))
 		err := m.attempt()
 		switch {
 		case err == nil:
@@ -89,8 +96,7 @@ func (m *membership) retry() {
 		case m.ctx.Err() != nil:
 			return
 		case !passing(err):
-			m.logger.Error("the other head refuses this one", "error", err)
-			return
+			m.logger.Error("the other head cannot be joined; trying again", "error", err)
 		}
 	}
 }

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -53,8 +55,26 @@ func (s state) ok(t testing.TB, args ...string) string {
 type process struct {
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
-	told  bytes.Buffer
+	told  lockedBuffer
 	ended bool
+}
+
+// lockedBuffer is what a program writes, read while it runs.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
 }
 
 func (s state) start(t testing.TB, args ...string) *process {
@@ -239,6 +259,34 @@ func TestHeadBehindHead(t *testing.T) {
 	}
 	if got := top.ok(t, "call", address, "/mid/dev/x/y", "--key", user); got != "7\n" {
 		t.Errorf("through two heads: %s", got)
+	}
+}
+
+// TestJoiningGoesOn lets another node stand at the address for a moment.
+func TestJoiningGoesOn(t *testing.T) {
+	top, mid := state(t.TempDir()), state(t.TempDir())
+	user := top.key(t, "user", "x:y")
+	midKey := filepath.Join(string(mid), "mid")
+	var made struct{ PublicKey string }
+	must(t, json.Unmarshal([]byte(mid.ok(t, "key", "generate", midKey, "--json")), &made))
+	top.ok(t, "authorize", made.PublicKey, "--scopes", "node:register:mid")
+	first, address := top.serve(t)
+	if status := first.end(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("status %d, %s", status, first.told.String())
+	}
+	joining, _ := mid.serve(t, "--key", midKey, "--join", address, "--join-as", "mid") // nobody listens there
+
+	_, place, _ := strings.Cut(address, "@")
+	stranger := state(t.TempDir()).start(t, "serve", "--listen", place)
+	stranger.line(t)
+	for !strings.Contains(joining.told.String(), "but the address pins") {
+		time.Sleep(10 * time.Millisecond)
+	}
+	stranger.end(t, syscall.SIGTERM)
+
+	top.serve(t, "--listen", place)
+	watch := top.start(t, "nodes", address, "--key", user, "--watch", "--json")
+	for line := ""; !strings.Contains(line, `"mid"`); line = watch.line(t) {
 	}
 }
 

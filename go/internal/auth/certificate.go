@@ -187,7 +187,7 @@ func checkCriticalOptions(ctx context.Context, certificate *ssh.Certificate) err
 				if err != nil {
 					return reject("critical-option")
 				}
-				allowed = allowed || ok && prefix.Contains(addr)
+				allowed = allowed || ok && contains([]netip.Prefix{prefix}, addr)
 			}
 			if !allowed {
 				return reject("source-address")

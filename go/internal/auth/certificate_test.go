@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -88,6 +89,7 @@ func TestCertificates(t *testing.T) {
 		{name: "wrong source address", ctx: outside, change: func(c *ssh.Certificate) {
 			c.CriticalOptions = map[string]string{"source-address": "203.0.113.1,192.0.2.0/24"}
 		}, reason: "source-address"},
+		{name: "source address with a zone", ctx: ContextWithRemote(context.Background(), &net.TCPAddr{IP: net.ParseIP("fe80::1"), Zone: "eth0"}), change: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"source-address": "fe80::/10"} }},
 		{name: "source address unknown", ctx: context.Background(), change: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"source-address": "192.0.2.0/24"} }, reason: "source-address"},
 		{name: "malformed source address", change: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"source-address": "example.com"} }, reason: "critical-option"},
 		{name: "force-command", change: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "/bin/true"} }, reason: "force-command"},

@@ -25,10 +25,10 @@ const (
 const strangerWindow = 64 << 10
 
 // serverQUICConfig lets a stranger send little: what it has sent waits in memory until it
-// has signed in.
+// has signed in. The window of the connection alone is small: with small ones for its
+// streams every later stream would start slowly.
 func serverQUICConfig(maxStreams int, handshake time.Duration) *quic.Config {
 	config := clientQUICConfig(maxStreams, handshake)
-	config.InitialStreamReceiveWindow = strangerWindow
 	config.InitialConnectionReceiveWindow = strangerWindow
 	return config
 }
