@@ -205,7 +205,8 @@ type Log struct {
 // Audit is the record of who did what.
 type Audit struct {
 	// File gets one JSON object a line, and only grows; it is opened again on every
-	// reload, so that it can be rotated. Without it nothing is recorded.
+	// reload, so that it can be rotated. Events of a second that are equal but for their
+	// times are one line with their count. Without it nothing is recorded.
 	File string `toml:"file" json:"file,omitempty" path:"yes"`
 }
 
