@@ -20,10 +20,12 @@ type (
 	jsonKey struct {
 		Renamed string `json:"re_named"`
 		Skipped int    `json:"-"`
-		Dash    int    `json:"-,"`
-		Maybe   *int   `json:"maybe,omitempty"`
-		Zero    inner  `json:"zero,omitzero"`
-		hidden  int
+		//lint:ignore SA5008 a member that is named "-"
+		Dash  int   `json:"-,"`
+		Maybe *int  `json:"maybe,omitempty"`
+		Zero  inner `json:"zero,omitzero"`
+		//lint:ignore U1000 a field that is no member
+		hidden int
 	}
 	embedding struct {
 		inner

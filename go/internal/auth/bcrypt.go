@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 
+	//lint:ignore SA1019 OpenSSH's key files are made with it: no choice
 	"golang.org/x/crypto/blowfish"
 )
 

@@ -235,8 +235,7 @@ func (o *outgoing) withdraw(reason string) (live, sent bool) {
 	s.mu.Unlock()
 	if live {
 		if w != nil {
-			w.frame.Lock() // its frame goes first: see pump
-			w.frame.Unlock()
+			w.awaitFrame()
 		}
 		s.tellAborted(o.id, reason, o)
 	}
@@ -255,8 +254,7 @@ func (o *outgoing) Credit(n int) {
 	s.mu.Unlock()
 	if live {
 		if w != nil {
-			w.frame.Lock() // as in withdraw
-			w.frame.Unlock()
+			w.awaitFrame()
 		}
 		o.credit(n)
 		s.out.kick()

@@ -63,6 +63,13 @@ type waiting struct {
 	next, prev *outgoing
 }
 
+// awaitFrame waits until the request's frame is queued, so that what follows it comes
+// after it: see pump.
+func (w *waiting) awaitFrame() {
+	w.frame.Lock()
+	defer w.frame.Unlock()
+}
+
 // room says whether a request fits.
 type room int
 
