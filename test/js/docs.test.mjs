@@ -56,6 +56,13 @@ async function runScript(page, block) {
 }
 
 for (const block of blocks('README.md')) {
+  if (block.language === 'go') {
+    // `go test` runs it there.
+    test(`README.md:${block.line} is the example of package alknet`, () => {
+      for (const part of block.text.split(/\n(?=func )/)) assert.ok(read('go/example_test.go').includes(part.replace(/\}\n$/, '').trim()), part);
+    });
+    continue;
+  }
   assert.equal(block.language, 'js', `README.md:${block.line}`);
   test(`README.md:${block.line} runs`, { timeout: 60_000 }, () => runScript('README.md', block));
 }
