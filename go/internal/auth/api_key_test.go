@@ -108,6 +108,31 @@ func TestReplays(t *testing.T) {
 	}
 }
 
+// TestReplaysOfTheOlderGeneration uses a token that lives longer than the generation that
+// it came in.
+func TestReplaysOfTheOlderGeneration(t *testing.T) {
+	const start = 1_900_000_000
+	key := newTestKey(t)
+	var clock int64
+	set := NewCredentialSet(Credentials{Grants: []Grant{{Key: public(key)}}, Replays: &ReplayWindow{}})
+	set.now = func() time.Time { return time.Unix(start+clock, 0) }
+	use := func(at int64, want string) {
+		t.Helper()
+		text, err := NewToken(key, time.Unix(start+at, 0))
+		must(t, err)
+		_, err = set.IdentityFromToken(context.Background(), text)
+		wantReason(t, err, want)
+	}
+	use(0, "") // the window begins
+	clock = 599
+	use(899, "")
+	clock = 600
+	use(600, "") // the generations turn
+	for ; clock < 1200; clock++ {
+		use(899, "replayed-token")
+	}
+}
+
 func TestReplayWindowIsBounded(t *testing.T) {
 	var w ReplayWindow
 	var token Token

@@ -199,6 +199,29 @@ func TestDispatchOrder(t *testing.T) {
 	}
 }
 
+// An operation wants all its required scopes: to be called, listed and described.
+func TestEveryRequiredScope(t *testing.T) {
+	r := NewRegistry()
+	ok := func(context.Context, *Request) (any, error) { return "ok", nil }
+	for name, scopes := range map[string][]string{"/a/first": {"fs:read", "none"}, "/a/second": {"none", "fs:read"}, "/a/both": {"fs:read", "fs:read"}} {
+		must(t, r.Handle(OperationSpec{Name: name, AccessControl: AccessControl{RequiredScopes: scopes}}, ok))
+	}
+	_, client := pair(t, r, NewRegistry(), Limits{})
+	for _, name := range []string{"/a/first", "/a/second"} {
+		_, err := client.Call(context.Background(), name, nil)
+		wantCode(t, err, Forbidden)
+		_, err = client.Call(context.Background(), "/services/schema", map[string]string{"name": name})
+		wantCode(t, err, NotFound)
+	}
+	_, err := client.Call(context.Background(), "/a/both", nil)
+	must(t, err)
+	list, err := client.Call(context.Background(), "/services/list", nil)
+	must(t, err)
+	if strings.Contains(string(list), "/a/first") || strings.Contains(string(list), "/a/second") || !strings.Contains(string(list), "/a/both") {
+		t.Errorf("list: %s", list)
+	}
+}
+
 func TestRegistration(t *testing.T) {
 	r := echo(t, NewRegistry())
 	h := func(context.Context, *Request) (any, error) { return nil, nil }

@@ -225,6 +225,23 @@ func TestAccessRules(t *testing.T) {
 	_, err := s.Reload()
 	must(t, err)
 	square(call.Forbidden)
+	// All scopes of all rules that fit are needed, to call and to see.
+	for _, rules := range []string{
+		"[[access]]\npath = \"/open/**\"\nscopes = [\"math\", \"vip\"]\n",
+		"[[access]]\npath = \"/open/**\"\nscopes = [\"vip\", \"math\"]\n",
+		"[[access]]\npath = \"/open/**\"\nscopes = [\"math\"]\n[[access]]\npath = \"/open/square\"\nscopes = [\"vip\"]\n",
+		"[[access]]\npath = \"/open/**\"\nscopes = [\"vip\"]\n[[access]]\npath = \"/open/square\"\nscopes = [\"math\"]\n",
+	} {
+		s.write(t, "alknet.toml", head+rules)
+		_, err := s.Reload()
+		must(t, err)
+		square(call.Forbidden)
+		listed, err := client.Call(context.Background(), "/services/list", nil)
+		must(t, err)
+		if strings.Contains(string(listed), "/open/square") {
+			t.Errorf("listed under %s", rules)
+		}
+	}
 	s.write(t, "alknet.toml", head+"[[access]]\npath = \"/**/x/**\"\nscopes = [\"vip\"]\n")
 	if _, err := s.Reload(); err == nil || !strings.Contains(err.Error(), "access[0].path") {
 		t.Errorf("error %v", err)

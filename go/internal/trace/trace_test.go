@@ -131,6 +131,36 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// Every span has an id of its own, and names its caller's as its parent.
+func TestIDsOfSpans(t *testing.T) {
+	c := newCollector(t, 200)
+	tracer := newTracer(t, Config{Endpoint: c.URL + "/v1/traces", Ratio: 1, Node: "edge", Version: "1"})
+	const caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	seen := map[string]bool{"00f067aa0ba902b7": true}
+	for range 2 {
+		span := tracer.Start(caller, "/a/b", Server)
+		told := span.Context().String() // what handlers and workers see
+		if !strings.HasPrefix(told, "00-4bf92f3577b34da6a3ce929d0e0e4736-") {
+			t.Errorf("told %s", told)
+		}
+		span.End("", false)
+		id := strings.Split(told, "-")[2]
+		if seen[id] {
+			t.Errorf("two spans have the id %s", id)
+		}
+		seen[id] = true
+	}
+	tracer.Close(context.Background())
+	for _, span := range c.spans {
+		if span.ParentSpanID != "00f067aa0ba902b7" || span.SpanID == span.ParentSpanID || !seen[span.SpanID] {
+			t.Errorf("%+v", span)
+		}
+	}
+	if len(c.spans) != 2 {
+		t.Errorf("%d spans", len(c.spans))
+	}
+}
+
 func TestRatio(t *testing.T) {
 	for ratio, want := range map[float64][2]int{0: {0, 0}, 0.25: {2000, 3000}, 1: {10000, 10000}} {
 		n := 0
