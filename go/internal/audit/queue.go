@@ -31,6 +31,7 @@ type queue struct {
 	cause    error     // of the last one
 	reported time.Time
 	reporter *time.Timer // of a report that is due later
+	reports  sync.WaitGroup
 }
 
 // line is one line of the file, and how many events it stands for.
@@ -94,10 +95,12 @@ func (q *queue) lose(events uint64, err error) {
 	if q.reported.IsZero() {
 		wait = 0
 	}
+	q.reports.Add(1)
 	q.reporter = time.AfterFunc(wait, q.report)
 }
 
 func (q *queue) report() {
+	defer q.reports.Done()
 	q.mu.Lock()
 	n, cause := q.lost, q.cause
 	q.lost, q.reporter, q.reported = 0, nil, time.Now()
@@ -135,7 +138,7 @@ func (q *queue) flush(d time.Duration) {
 	}
 }
 
-// stop ends a report that is due later: it comes now.
+// stop makes a report that is due later come now, and waits for one that is under way.
 func (q *queue) stop() {
 	q.mu.Lock()
 	due := q.reporter != nil && q.reporter.Stop()
@@ -143,4 +146,5 @@ func (q *queue) stop() {
 	if due {
 		q.report()
 	}
+	q.reports.Wait()
 }

@@ -384,7 +384,7 @@ func TestCallersShareAWorker(t *testing.T) {
 	if alone < 700 || alone > 800 {
 		t.Errorf("one caller has %d in flight", alone)
 	}
-	_, b := client("b")
+	sb, b := client("b")
 	for i := range 40 {
 		send(t, b, wire.Requested, fmt.Sprint(i), `{"operationId":"/w/x/y","window":4}`)
 	}
@@ -393,6 +393,8 @@ func TestCallersShareAWorker(t *testing.T) {
 	for i := range 600 {
 		send(t, b, wire.Requested, fmt.Sprint(100+i), `{"operationId":"/w/x/y","window":4}`)
 	}
+	// All have to be there: while b does not wait, a may take more.
+	eventually(t, "b's requests did not arrive", func() bool { sb.mu.Lock(); defer sb.mu.Unlock(); return len(sb.incoming) == 640 })
 	eventually(t, "b does not wait", func() bool {
 		worker.mu.Lock()
 		defer worker.mu.Unlock()
